@@ -1,0 +1,205 @@
+"""``apisvc instance ...``: make, find and change instances."""
+
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from apisvc.commands.cli import base, exits, waiting
+
+FIELDS = {
+    "id": "id",
+    "name": "name",
+    "state": "status.state",
+    "image": "spec.image",
+    "flavor": "spec.flavor",
+    "backend": "spec.backend",
+    "node": "status.node",
+    "created_at": "created_at",
+}
+RESTART_POLICIES = ("always", "on-failure", "never")
+STATES = (
+    "pending",
+    "building",
+    "active",
+    "stopping",
+    "stopped",
+    "starting",
+    "rebooting",
+    "deleting",
+    "error",
+)
+
+
+class Actions(base.Pairs):
+    """What can be done: for people the words, and behind those that cannot be why."""
+
+    def human_readable(self) -> str:
+        return "\n".join(
+            name if action["possible"] else f"({name}: {action['reason']})"
+            for name, action in self._value.items()
+        )
+
+
+class _One(base.Show):
+    """Shows an instance."""
+
+    cells = {"actions": Actions}
+
+
+def _add_spec(parser: base.Parser) -> None:
+    """The options that create and update have in common."""
+    parser.add_argument("--description", metavar="TEXT", help="Free text.")
+    parser.add_argument("--label", action="append", type=base.pair("a label"), metavar="KEY=VALUE")
+    parser.add_argument(
+        "--env",
+        action="append",
+        type=base.pair("a variable"),
+        metavar="KEY=VALUE",
+        help="An environment variable; may be repeated.",
+    )
+    parser.add_argument(
+        "--secret-env",
+        action="append",
+        metavar="KEY=VALUE",
+        help="The same, kept encrypted and never shown: KEY=VALUE, KEY (the value is in this environment) or "
+        "KEY=@FILE (it is in this file, whose last newline does not count).",
+    )
+    parser.add_argument("--port", action="append", type=int, metavar="N", help="A TCP port it listens on.")
+    parser.add_argument("--arg", action="append", metavar="ARG", help="An argument; may be repeated.")
+    parser.add_argument("--restart-policy", choices=RESTART_POLICIES, help="What follows when it ends.")
+
+
+def _spec(options: base.Options, environ: Mapping[str, str]) -> base.Dict:
+    """The same as fields of a body."""
+    fields = base.given(options, "name", "description", "image", "flavor", "restart_policy")
+    if options.port:
+        fields["ports"] = options.port
+    if options.arg:
+        fields["args"] = options.arg
+    if options.secret_env:
+        fields["secret_env"] = dict(_secret(text, environ) for text in options.secret_env)
+    return fields
+
+
+def _secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key:
+        raise exits.UsageError(f"--secret-env {text!r}: expected KEY=VALUE, KEY or KEY=@FILE.")
+    if not equals:
+        if key not in environ:
+            raise exits.UsageError(f"--secret-env {key}: there is no such variable in this environment.")
+        return key, environ[key]
+    if not value.startswith("@"):
+        return key, value
+    try:
+        return key, pathlib.Path(value[1:]).read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, ValueError) as error:
+        raise exits.UsageError(f"--secret-env {key}: cannot read {value[1:]}: {error}") from None
+
+
+class Create(_One):
+    """Create an instance; its own command follows '--'."""
+
+    takes_tail = True
+    epilog = "example: apisvc instance create --image host --flavor tiny -- sh -c 'echo hello; sleep 60'"
+
+    def get_parser(self, prog_name: str) -> base.Parser:
+        parser: base.Parser = super().get_parser(prog_name)
+        parser.usage = "%(prog)s [options] --image IMAGE --flavor FLAVOR [-- COMMAND [ARG ...]]"
+        parser.add_argument("--name", help="Unique in the tenant; without it one is made.")
+        parser.add_argument("--image", required=True, help="What to run, by name or id.")
+        parser.add_argument("--flavor", required=True, help="How large, by name or id.")
+        parser.add_argument("--backend", help="Where; without it the service chooses.")
+        _add_spec(parser)
+        parser.add_argument("--stopped", action="store_true", help="Do not run it yet.")
+        waiting.add_options(parser)
+        return parser
+
+    def answer(self, options: base.Options) -> base.Dict:
+        fields = _spec(options, self.app.environ) | base.given(options, "backend")
+        fields |= {"labels": dict(options.label or ()), "env": dict(options.env or ())}
+        if self.app.tail:
+            fields["command"] = self.app.tail
+        if options.stopped:
+            fields["power"] = "stopped"
+        instance = self.api.instances.create(self.tenant, **fields)
+        if not options.wait:
+            return instance
+        # What may end by itself may have done so before anybody looked.
+        ends = options.stopped or options.restart_policy in ("never", "on-failure")
+        states = {"stopped"} if options.stopped else {"active", "stopped"} if ends else {"active"}
+        return waiting.wait(self.app, instance, states, options.wait_timeout)
+
+
+class Listing(base.List):
+    """List instances of the tenant."""
+
+    fields = FIELDS
+
+    def get_parser(self, prog_name: str) -> base.Parser:
+        parser: base.Parser = super().get_parser(prog_name)
+        parser.add_argument("--state", action="append", choices=STATES, help="Only these; may be repeated.")
+        parser.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="Only with this label.")
+        for name in ("name", "backend", "flavor", "image"):
+            parser.add_argument(f"--{name}", help=f"Only with this {name}.")
+        whose = parser.add_mutually_exclusive_group()
+        whose.add_argument("--mine", action="store_true", help="What you made, in all your tenants.")
+        whose.add_argument("--all", action="store_true", help="Those of all tenants; for admins.")
+        return parser
+
+    def shown(self, options: base.Options) -> Mapping[str, str]:
+        return {"tenant_id": "tenant_id", **FIELDS} if options.all or options.mine else FIELDS
+
+    def answer(self, options: base.Options) -> Iterable[base.Dict]:
+        filters = base.given(options, "state", "label", "name", "backend", "flavor", "image")
+        if options.all:
+            return self.api.instances.list_all(**filters)
+        if options.mine:
+            return self.api.user.instances(**filters)
+        return self.api.instances.list(self.tenant, **filters)
+
+
+class Show(_One):
+    """Show an instance."""
+
+    def get_parser(self, prog_name: str) -> base.Parser:
+        parser: base.Parser = super().get_parser(prog_name)
+        parser.add_argument("instance", help="Name or id.")
+        return parser
+
+    def answer(self, options: base.Options) -> base.Dict:
+        return self.api.instances.get(self.tenant, options.instance)
+
+
+class Update(_One):
+    """Change an instance; what is not named stays."""
+
+    takes_tail = True
+
+    def get_parser(self, prog_name: str) -> base.Parser:
+        parser: base.Parser = super().get_parser(prog_name)
+        parser.usage = "%(prog)s [options] INSTANCE [-- COMMAND [ARG ...]]"
+        parser.add_argument("instance", help="Name or id.")
+        parser.add_argument("--name", help="A new name.")
+        parser.add_argument("--image", help="Another image, by name or id.")
+        parser.add_argument("--flavor", help="Another flavor, by name or id.")
+        _add_spec(parser)
+        for what in ("label", "env", "secret-env"):
+            parser.add_argument(f"--unset-{what}", action="append", metavar="KEY", help="Take it away.")
+        return parser
+
+    def answer(self, options: base.Options) -> base.Dict:
+        fields = _spec(options, self.app.environ)
+        if self.app.tail:
+            fields["command"] = self.app.tail
+        if options.unset_secret_env:
+            fields["secret_env"] = fields.get("secret_env", {}) | dict.fromkeys(options.unset_secret_env)
+        revision = None
+        if options.label or options.unset_label or options.env or options.unset_env:
+            # The API replaces these as a whole, so somebody else's change meanwhile must not be lost.
+            now = self.api.instances.get(self.tenant, options.instance)
+            revision = now["revision"]
+            fields["labels"] = base.merged(now["labels"], options.label, options.unset_label)
+            fields["env"] = base.merged(now["spec"]["env"], options.env, options.unset_env)
+        if not fields:
+            raise exits.UsageError("Nothing to change; see apisvc instance update --help.")
+        return self.api.instances.update(self.tenant, options.instance, if_match=revision, **fields)

@@ -1,0 +1,28 @@
+"""Options of ``[DEFAULT]``."""
+
+from oslo_config import cfg
+
+GROUP = None
+
+OPTS = [
+    cfg.StrOpt(
+        "deployment",
+        default="apisvc",
+        regex=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+        help="Name of this deployment. Every object made on a backend bears it as its owner, so two "
+        "deployments that share a backend need different names. Do not change it while instances exist.",
+    ),
+    cfg.ListOpt(
+        "enabled_backends",
+        default=[],
+        help="Names of the backends to serve, in order of preference. Each has a group of the same name "
+        "with 'driver' and that driver's options.",
+    ),
+    cfg.StrOpt(
+        "state_dir",
+        default="/var/lib/apisvc",
+        regex="^/",
+        help="Folder for what drivers and the embedded store keep on this host, as an absolute path: API and "
+        "workers may be started in different places.",
+    ),
+]

@@ -1,0 +1,28 @@
+"""What people do in their tenants: ``/v1/tenants``."""
+
+from apisvc.routes.v1 import package
+from apisvc.routes.v1.tenant import (
+    backends,
+    events,
+    flavors,
+    images,
+    instance_history,
+    instances,
+    members,
+    quotas,
+    tenants,
+)
+
+
+class Routes(package.Package):
+    modules = (
+        tenants,
+        quotas,
+        members,
+        flavors,
+        images,
+        backends,
+        instances,
+        instance_history,
+        events,
+    )

@@ -1,0 +1,179 @@
+"""Keeps a copy of the store: loads it at one revision, and follows by watch."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from apisvc import errors
+from apisvc.storage import base
+from apisvc.storage.mirror import gate, records
+
+LOG = logging.getLogger(__name__)
+
+#: Records in one call of a load.
+PAGE = 1000
+#: Seconds without news after which the follower makes sure that it is still current.
+QUIET = 2.0
+#: Seconds between attempts while the store is away: the first, and the longest.
+PAUSES = (0.05, 1.0)
+
+
+class Follower:
+    """The copy of one process. Starts with the first read; not to be used across a fork."""
+
+    def __init__(self, store: base.Store, left_out: Sequence[str], timeout: float) -> None:
+        self._store = store
+        self._left_out = tuple(left_out)
+        self._timeout = timeout
+        self._gate = gate.Gate(store)
+        self.changed = threading.Condition()
+        self.records = records.Records()
+        #: Up to which commit the copy is complete.
+        self.revision = 0
+        #: An instant at which it had all that was committed; None: never yet.
+        self.complete_at: float | None = None
+        self._loaded = False
+        self._trouble = "it is not loaded yet"
+        self._closed = False
+        self._watch: base.Watch | None = None
+        self._thread: threading.Thread | None = None
+
+    def covers(self, prefix: str) -> bool:
+        """Whether everything under ``prefix`` is in the copy."""
+        # NOTE: "event" is not covered when "events/" is left out.
+        return not any(prefix.startswith(left) or left.startswith(prefix) for left in self._left_out)
+
+    def holds(self, key: str) -> bool:
+        return not key.startswith(self._left_out)
+
+    def current(self, until: float) -> int:
+        """The store's revision, which the copy has reached.
+
+        :raises StoreUnavailable: the store does not say it, or the copy did not come so far in time.
+        """
+        self._start()
+        begun = time.monotonic()
+        revision = self._gate.revision(until)
+        self.reach(revision, until)
+        with self.changed:
+            self.complete_at = max(self.complete_at or begun, begun)
+        return revision
+
+    def reach(self, revision: int, until: float) -> None:
+        """Wait until the copy has come to ``revision``."""
+        if self._loaded and self.revision >= revision:
+            return  # PERF: nearly always, and without the lock
+        with self.changed:
+            if not self.changed.wait_for(
+                lambda: (self._loaded and self.revision >= revision) or self._closed,
+                max(until - time.monotonic(), 0.0),
+            ):
+                raise errors.StoreUnavailable(
+                    f"The copy of the store did not catch up in time ({self._trouble or 'it is behind'})."
+                )
+
+    def close(self) -> None:
+        with self.changed:
+            self._closed = True
+            self.changed.notify_all()
+        if self._watch is not None:
+            self._watch.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(self._timeout)
+
+    # The thread
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        with self.changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
+                self._thread.start()
+
+    def _follow(self) -> None:
+        pause = PAUSES[0]
+        while not self._closed:
+            try:
+                if not self._loaded:
+                    self._load()
+                for _ in self._batches():
+                    pause = PAUSES[0]
+                return
+            except base.Compacted:
+                LOG.info("the mirror fell behind a compaction and loads anew")
+                self._loaded = False
+            except errors.StoreUnavailable as error:
+                self._trouble = error.detail
+                if not self._closed:
+                    LOG.warning("the mirror lost the store at revision %s: %s", self.revision, error.detail)
+            except Exception:
+                # Without this thread every read would wait in vain.
+                LOG.exception("the mirror failed and loads anew")
+                self._trouble = "it met an error, which is in the log"
+                self._loaded = False
+            with self.changed:
+                self.changed.wait_for(lambda: self._closed, pause)
+            pause = min(pause * 2, PAUSES[1])
+
+    def _batches(self) -> Iterator[None]:
+        """Apply what the watch brings, until it ends."""
+        with self._store.watch("", after=self.revision, deadline=self._deadline()) as watch:
+            self._watch = watch
+            self._trouble = ""
+            while not self._closed and not watch.closed:
+                batch = watch.poll(QUIET)
+                if batch is not None:
+                    self._apply(batch)
+                elif not self._closed:
+                    self._confirm()
+                yield
+
+    def _confirm(self) -> None:
+        """Nothing came: find out whether there was nothing."""
+        begun = time.monotonic()
+        revision = self._gate.revision(self._deadline())
+        with self.changed:
+            if self.revision >= revision:
+                self.complete_at = begun
+
+    def _load(self) -> None:
+        """Take a snapshot of everything that is not left out, at one revision."""
+        revision: int | None = None
+        found: list[base.Record] = []
+        start: str | None = None
+        while True:
+            page = self._store.scan("", start=start, limit=PAGE, revision=revision, deadline=self._deadline())
+            revision = page.revision
+            found += [record for record in page.records if self.holds(record.key)]
+            if not page.more:
+                break
+            start = self._after(page.records[-1].key)
+            if self._closed:
+                return
+        loaded = records.Records(found)
+        with self.changed:
+            self.records, self.revision = loaded, revision
+            self._loaded, self._trouble = True, ""
+            self.changed.notify_all()
+        LOG.info("the mirror has %d records at revision %d", len(loaded), revision)
+
+    def _after(self, key: str) -> str:
+        """The first key that the next page may begin with."""
+        for left in self._left_out:
+            end = base.prefix_end(left)
+            if key.startswith(left) and end is not None:
+                return end.decode()
+        return base.after(key)
+
+    def _apply(self, batch: base.Batch) -> None:
+        with self.changed:
+            for change in batch.changes:
+                if self.holds(change.key):
+                    self.records.apply(change)
+            self.revision = batch.revision
+            self.changed.notify_all()
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._timeout

@@ -1,0 +1,163 @@
+"""The mirror as a Store: reads come from memory, everything else goes to the store behind it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from apisvc import errors
+from apisvc.model import keys
+from apisvc.storage import base, forks
+from apisvc.storage.mirror import follower, records
+
+T = TypeVar("T")
+
+#: History, and what only workers read: it stays in the store.
+LEFT_OUT = (keys.CLAIMS, keys.EVENTS, keys.REPLAYS, keys.TOMBSTONES)
+#: Seconds that a reader who takes stale answers waits for a fresh one.
+PATIENCE = 1.0
+
+
+class Mirror(base.Store):
+    """Reads from memory, as current as ``store``; writes to it. Nobody above knows whether it is there."""
+
+    contract = base.CONTRACT
+
+    def __init__(self, store: base.Store, left_out: Sequence[str] = LEFT_OUT, timeout: float = 10.0) -> None:
+        """``timeout``: seconds, for a call that has no deadline."""
+        super().__init__(store.conf)
+        self.shared = store.shared
+        self.remote = False
+        self._store = store
+        self._timeout = timeout
+        self._followers = forks.PerProcess(lambda: follower.Follower(store, left_out, timeout))
+        self._here = threading.local()
+
+    @property
+    def follower(self) -> follower.Follower:
+        """This process's copy."""
+        return self._followers.get()
+
+    # Reads
+
+    def get(self, wanted: Sequence[str], *, deadline: float | None = None) -> base.Snapshot:
+        copy = self.follower
+        if not all(map(copy.holds, wanted)):
+            return self._store.get(wanted, deadline=deadline)
+
+        def read(held: records.Records) -> base.Snapshot:
+            found = {key: record for key in wanted if (record := held.get(key))}
+            return base.Snapshot(copy.revision, found)
+
+        snapshot = self._read(read, deadline)
+        if len(snapshot.records) < len(wanted) or len(wanted) > base.MAX_OPS:
+            base.check_keys(wanted)  # PERF: what is there is a key
+        return snapshot
+
+    def scan(
+        self,
+        prefix: str,
+        *,
+        start: str | None = None,
+        limit: int = 1000,
+        revision: int | None = None,
+        deadline: float | None = None,
+    ) -> base.Page:
+        copy = self.follower
+        if revision is not None or not copy.covers(prefix):
+            return self._store.scan(prefix, start=start, limit=limit, revision=revision, deadline=deadline)
+        base.scan_range(prefix, start, limit)
+
+        def read(held: records.Records) -> base.Page:
+            found, more = held.scan(prefix, start, limit)
+            return base.Page(copy.revision, found, more)
+
+        return self._read(read, deadline)
+
+    def _read(self, work: Callable[[records.Records], T], deadline: float | None) -> T:
+        """What ``work`` finds in the copy, once that is as current as the reader needs it."""
+        copy, moment = self.follower, self._moment
+        if moment is None or moment.age is None:  # who was given old data once is not kept waiting again
+            self._wait(moment, time.monotonic() + self._timeout if deadline is None else deadline)
+        with copy.changed:
+            return work(copy.records)
+
+    def _wait(self, moment: "_Moment | None", until: float) -> None:
+        """Until the copy is as current as it must be; or as it may be, of which ``moment`` then has the age."""
+        copy = self.follower
+        try:
+            if moment is None:
+                copy.current(until)
+            elif moment.revision is None:
+                hurry = time.monotonic() + PATIENCE if moment.max_stale else until
+                moment.revision = copy.current(min(until, hurry))
+            else:
+                copy.reach(moment.revision, until)
+        except errors.StoreUnavailable:
+            age = _age(copy)
+            if moment is None or age is None or age > moment.max_stale:
+                raise
+            moment.age = age
+
+    @contextlib.contextmanager
+    def reading(self, *, max_stale: float = 0.0) -> Iterator[base.Moment]:
+        outer = self._moment
+        self._here.moment = inner = outer or _Moment(max_stale)
+        try:
+            yield inner
+        finally:
+            self._here.moment = outer
+
+    @property
+    def _moment(self) -> "_Moment | None":
+        return getattr(self._here, "moment", None)
+
+    # Everything else is the store's
+
+    def commit(
+        self, guards: Sequence[base.Guard], writes: Sequence[base.Write], *, deadline: float | None = None
+    ) -> int:
+        moment = self._moment
+        seen = moment.revision if moment else None
+        if moment is not None:
+            moment.revision = None  # unless all goes well, the next read must look anew
+        revision = self._store.commit(guards, writes, deadline=deadline)
+        if moment is not None and seen is not None:
+            moment.revision = max(seen, revision)
+        return revision
+
+    def watch(self, prefix: str, *, after: int, deadline: float | None = None) -> base.Watch:
+        return self._store.watch(prefix, after=after, deadline=deadline)
+
+    def lease(self, ttl: float, *, deadline: float | None = None) -> base.Lease:
+        return self._store.lease(ttl, deadline=deadline)
+
+    def revision(self, *, deadline: float | None = None) -> int:
+        return self._store.revision(deadline=deadline)
+
+    def compact(self, revision: int, *, deadline: float | None = None) -> None:
+        self._store.compact(revision, deadline=deadline)
+
+    def ping(self, *, deadline: float | None = None) -> None:
+        self._store.ping(deadline=deadline)
+
+    def close(self) -> None:
+        if copy := self._followers.pop():
+            copy.close()
+        self._store.close()
+
+
+class _Moment(base.Moment):
+    """What one reader has been promised."""
+
+    def __init__(self, max_stale: float) -> None:
+        super().__init__()
+        self.max_stale = max_stale
+        #: Reads show at least this; None: the next one asks the store.
+        self.revision: int | None = None
+
+
+def _age(copy: follower.Follower) -> float | None:
+    """Seconds since the copy is known to have been complete."""
+    return None if copy.complete_at is None else time.monotonic() - copy.complete_at

@@ -1,0 +1,52 @@
+"""The access log, and the request id in every log record."""
+
+import logging
+import time
+
+import falcon
+
+from apisvc.web import requestid
+
+LOG = logging.getLogger("apisvc.access")
+
+
+class RequestIds(logging.Filter):
+    """Gives each record the ``request_id`` and ``global_request_id`` of the request at hand.
+
+    oslo.log's formats show them. A filter for handlers: those of loggers do not
+    see the records of their children.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not getattr(record, "request_id", None):
+            record.request_id = requestid.current.get() or ""
+        if not getattr(record, "global_request_id", None):
+            record.global_request_id = requestid.current_global.get() or ""
+        return True
+
+
+def install() -> None:
+    """Put :class:`RequestIds` on the handlers of the root logger. May be called again."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, RequestIds) for one in handler.filters):
+            handler.addFilter(RequestIds())
+
+
+def access(req: falcon.Request, resp: falcon.Response) -> None:
+    """One line for a request: never a header or a query string, as they can hold secrets."""
+    if not LOG.isEnabledFor(logging.INFO):
+        return
+    context = req.context
+    LOG.info(
+        '%s "%s %s" %s %.1fms operation=%s user=%s tenant=%s request_id=%s',
+        req.remote_addr,
+        req.method,
+        # APPSEC: A path can hold line ends, which would forge log lines.
+        req.path if req.path.isprintable() else repr(req.path),
+        resp.status_code,
+        (time.perf_counter() - context.started) * 1000,
+        getattr(context, "operation", "-"),
+        getattr(context, "user_id", "-"),
+        getattr(context, "tenant_id", "-"),
+        context.request_id,
+    )

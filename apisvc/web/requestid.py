@@ -1,0 +1,34 @@
+"""The request id: made here, answered, logged, and in every problem document."""
+
+import contextvars
+import random
+import re
+import uuid
+
+import falcon
+
+HEADER = "X-OpenStack-Request-ID"
+_FORM = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+#: The id of the request that this thread works on, for log records.
+current: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id", default=None)
+#: The id that the calling service gave its own request, if it sent a valid one.
+current_global: contextvars.ContextVar[str | None] = contextvars.ContextVar("global_request_id", default=None)
+
+
+def new() -> str:
+    # PERF: uuid4() asks the kernel for randomness each time; nobody need guess these.
+    return f"req-{uuid.UUID(int=random.getrandbits(128), version=4)}"
+
+
+def assign(req: falcon.Request, resp: falcon.Response) -> None:
+    request_id = new()
+    req.context.request_id = request_id
+    current.set(request_id)
+    resp.set_header(HEADER, request_id)
+    inbound = req.env.get("HTTP_X_OPENSTACK_REQUEST_ID")
+    current_global.set(inbound if inbound is not None and _FORM.fullmatch(inbound) else None)
+
+
+def of(req: falcon.Request) -> str | None:
+    return getattr(req.context, "request_id", None)

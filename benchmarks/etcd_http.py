@@ -1,0 +1,326 @@
+"""The service on etcd, over HTTP: reads, lists, creates, memory and start at 100,000 instances.
+
+Everything runs in one go on this machine, each contender in turns with the one it is compared
+with, under the same gunicorn settings (2 ``gthread`` workers) and the same load (``wrk``, 32
+connections). Needs ``etcd`` and ``wrk`` on PATH. Run from a checkout whose package metadata is known
+to Python (``pip install -e .``)::
+
+    python -m benchmarks.etcd_http [--instances 100000] [--seconds 5] [--rounds 3]
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import grpc
+import msgspec
+
+from apisvc.commands import assemble
+from apisvc.conf import files
+from apisvc.model import codec, instances, keys
+from apisvc.schemas import flavors, images
+from apisvc.schemas import instances as schema
+from apisvc.service import context, layout, secrets, tokens
+from apisvc.storage import base as storage
+from apisvc.storage.etcd import protocol
+from benchmarks import read_cost
+
+CONNECTIONS = 32
+TENANTS = 50
+_CONFIG = """\
+[DEFAULT]
+state_dir = {folder}
+enabled_backends = made-up
+[api]
+access_log = false
+[quota]
+instances = -1
+vcpus = -1
+ram_mb = -1
+disk_gb = -1
+[storage]
+driver = etcd
+[etcd]
+endpoints = {endpoint}
+attempt_timeout = 30
+timeout = 60
+[made-up]
+driver = fake
+"""
+_CREATE = """\
+wrk.method = "POST"
+wrk.body = '{"image": "app", "flavor": "small"}'
+wrk.headers["Content-Type"] = "application/json"
+local paths = {%s}
+local turn = math.random(#paths)
+request = function()
+  turn = turn %% #paths + 1
+  return wrk.format(nil, paths[turn])
+end
+response = function(status)
+  if status ~= 202 then io.stderr:write("status ", status, "\\n") end
+end
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--instances", type=int, default=100_000)
+    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    for program in ("etcd", "wrk"):
+        if not shutil.which(program):
+            raise SystemExit(f"{program} is not on PATH; Debian has it as etcd-server and wrk")
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        folder = pathlib.Path(name)
+        endpoint = stack.enter_context(_etcd(folder))
+        (folder / "apisvc.conf").write_text(_CONFIG.format(folder=folder, endpoint=f"http://{endpoint}"))
+        seeded = _seed(folder, asked.instances)
+        _measure(asked, folder, endpoint, seeded, stack)
+    return 0
+
+
+class Seeded:
+    """What the measurements ask for: a token, one instance, and two tenants of different size."""
+
+    token: str
+    one: str
+    large: str
+    small: str
+    creates: list[str]
+
+
+def _measure(
+    asked: argparse.Namespace,
+    folder: pathlib.Path,
+    endpoint: str,
+    seeded: Seeded,
+    stack: contextlib.ExitStack,
+) -> None:
+    environment = {**os.environ, "APISVC_CONFIG_DIR": str(folder), "BENCHMARK_BODY": str(folder / "body")}
+    (folder / "bare.py").write_text(read_cost._BARE)
+    started = time.monotonic()
+    served = stack.enter_context(read_cost._gunicorn("apisvc.main:app", folder, environment))
+    request = f"GET {seeded.one} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {seeded.token}\r\n\r\n".encode()
+    body = read_cost._get(served.port, request)
+    print(
+        f"ready with {asked.instances} instances: first read after {time.monotonic() - started:.1f} s (at most 10)"
+    )
+    (folder / "body").write_bytes(body)
+    bare = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment))
+
+    def wrk(port: int, path: str, script: pathlib.Path | None = None) -> float:
+        return _wrk(port, path, seeded.token, asked.seconds, script)
+
+    rates = _rounds(
+        asked.rounds,
+        {"bare": lambda: wrk(bare.port, seeded.one), "apisvc": lambda: wrk(served.port, seeded.one)},
+    )
+    _ratio("GET of one instance", rates["apisvc"] / rates["bare"], "at least 0.5 of the bare app")
+
+    rates = _rounds(
+        asked.rounds,
+        {
+            "list of 1,000": lambda: wrk(served.port, seeded.small + "?limit=100"),
+            f"list of {asked.instances}": lambda: wrk(served.port, seeded.large + "?limit=100"),
+        },
+    )
+    few, many = rates.values()
+    _ratio("list of 100: time out of many / time out of 1,000", few / many, "at most 1.3")
+    print(f"memory: {_resident(served.process.pid)} MB resident in the larger API worker (under 400)")
+
+    _measure_creates(asked, folder, endpoint, seeded, served.port)
+
+
+def _measure_creates(
+    asked: argparse.Namespace, folder: pathlib.Path, endpoint: str, seeded: Seeded, port: int
+) -> None:
+    spread, single = folder / "spread.lua", folder / "single.lua"
+    spread.write_text(_CREATE % ", ".join(f'"{path}"' for path in seeded.creates))
+    single.write_text(_CREATE % f'"{seeded.creates[0]}"')
+    rates = _rounds(
+        asked.rounds,
+        {
+            "raw stubs": lambda: _raw_commits(endpoint, asked.seconds),
+            f"creates, {TENANTS} tenants": lambda: _wrk(port, "/", seeded.token, asked.seconds, spread),
+            "creates, one tenant": lambda: _wrk(port, "/", seeded.token, asked.seconds, single),
+        },
+    )
+    raw, many, one = rates.values()
+    _ratio(f"creates over {TENANTS} tenants", many / raw, "at least 0.5 of raw commits of the same size")
+    _ratio("creates of one tenant", one / raw, "of raw commits; every one changes one ledger")
+
+
+def _rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, float]:
+    """Each contender in turns; the median rate of each, printed."""
+    seen: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(count):
+        for name, measure in contenders.items():
+            seen[name].append(measure())
+    for name, rates in seen.items():
+        print(f"  {name:24} {statistics.median(rates):8.0f}/s   ({', '.join(f'{r:.0f}' for r in rates)})")
+    return {name: statistics.median(rates) for name, rates in seen.items()}
+
+
+def _ratio(what: str, ratio: float, promise: str) -> None:
+    print(f"{what}: {ratio:.2f} ({promise})")
+
+
+def _wrk(port: int, path: str, token: str, seconds: int, script: pathlib.Path | None = None) -> float:
+    command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "-H", f"X-Auth-Token: {token}"]
+    command += ["-s", str(script)] if script else []
+    done = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}{path}"],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
+    )
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise SystemExit(done.stdout)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    assert rate, done.stdout
+    return float(rate[1])
+
+
+def _raw_commits(endpoint: str, seconds: int) -> float:
+    """Commits a second by bare stubs, of as many operations and bytes as a create has."""
+    etcd = protocol.load()
+    method = etcd.methods["KV/Txn"]
+    end, run = time.monotonic() + seconds, uuid.uuid4()
+
+    def work(number: int) -> int:
+        count = 0
+        with grpc.insecure_channel(endpoint, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            commit = channel.unary_unary(method.path, method.serialize, method.deserialize)
+            while time.monotonic() < end:
+                name = f"/raw/{run}/{number}/{count}".encode()
+                guards = [
+                    etcd.Compare(key=name + f"/{i}".encode(), target="VERSION", result="EQUAL", version=0)
+                    for i in range(4)
+                ]
+                sizes = (1000, 40, 40, 100, 500, 0)
+                writes = [
+                    etcd.RequestOp(
+                        request_put=etcd.PutRequest(key=name + f"/{i}".encode(), value=b"x" * size)
+                    )
+                    for i, size in enumerate(sizes)
+                ]
+                answer = commit(etcd.TxnRequest(compare=guards, success=writes), timeout=10)
+                assert answer.succeeded
+                count += 1
+        return count
+
+    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+        return sum(pool.map(work, range(CONNECTIONS))) / seconds
+
+
+def _resident(master: int) -> int:
+    """MB of the largest worker process."""
+    sizes = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            text = status.read_text()
+            if f"\nPPid:\t{master}\n" in text and (size := re.search(r"VmRSS:\s+(\d+)", text)):
+                sizes.append(int(size[1]) // 1024)
+    return max(sizes)
+
+
+@contextlib.contextmanager
+def _etcd(folder: pathlib.Path) -> Iterator[str]:
+    """One member with fsync, as in production; its client address."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    client, peer = (probe.getsockname()[1] for probe in probes)
+    for probe in probes:
+        probe.close()
+    command = [
+        "etcd",
+        "--data-dir",
+        str(folder / "etcd"),
+        "--log-level",
+        "error",
+        "--quota-backend-bytes",
+        "8000000000",
+    ]
+    command += ["--listen-client-urls", f"http://127.0.0.1:{client}", "--advertise-client-urls"]
+    command += [f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}"]
+    with (folder / "etcd.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        yield f"127.0.0.1:{client}"
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def _seed(folder: pathlib.Path, count: int) -> Seeded:
+    """Tenants ``bench-0`` ..., a large and a small one with instances, through the rules where it matters."""
+    secrets.add_key(str(folder / "keys"))
+    assembly = assemble.assemble(files.read(["--config-file", str(folder / "apisvc.conf")]))
+    service, ctx, seeded = assembly.services, context.system(600), Seeded()
+    try:
+        layout.ensure(assembly.store, deadline=ctx.deadline)
+        user = service.users.create(ctx, name="bench", admin=True).result
+        seeded.token = service.tokens.create(ctx, user.id, tokens.Grant(name="bench", admin=True)).result.text
+        service.flavors.create(ctx, flavors.FlavorCreate(name="small", vcpus=1, ram_mb=64))
+        service.images.create(ctx, images.ImageCreate(name="app", references={"fake": "app"}))
+        made = [service.tenants.create(ctx, name=f"bench-{n}").result.id for n in range(TENANTS)]
+        seeded.creates = [f"/v1/tenants/{tenant}/instances" for tenant in made]
+        for size, name in ((count, "large"), (1000, "small")):
+            tenant = service.tenants.create(ctx, name=name).result.id
+            body = schema.InstanceCreate(
+                image="app", flavor="small", labels={"stage": "test"}, env={"A": "b"}
+            )
+            pattern = service.instances.create(ctx, tenant, body).result
+            _multiply(assembly.store, tenant, pattern, size - 1)
+            setattr(seeded, name, f"/v1/tenants/{tenant}/instances")
+            seeded.one = f"/v1/tenants/{tenant}/instances/{pattern.id}"
+    finally:
+        assembly.close()
+    return seeded
+
+
+def _multiply(store: storage.Store, tenant: str, pattern: instances.Instance, count: int) -> None:
+    """``count`` more like ``pattern``, written as the rules write them, many in a commit."""
+    ids = context.Ids()
+
+    def writes(number: int) -> Sequence[storage.Put]:
+        instance_id, name = ids.new(), f"bench-{number}"
+        instance = msgspec.structs.replace(pattern, id=instance_id, name=name)
+        return (
+            storage.Put(keys.join(keys.INSTANCES, tenant, instance_id), codec.encode(instance)),
+            storage.Put(keys.join(keys.INSTANCE_NAMES, tenant, name), codec.encode(instance_id)),
+            storage.Put(keys.join(keys.INSTANCE_TENANTS, instance_id), codec.encode(tenant)),
+        )
+
+    lock = threading.Lock()
+    numbers = iter(range(count))
+
+    def work() -> None:
+        while True:
+            with lock:
+                mine = [number for number, _ in zip(numbers, range(40), strict=False)]
+            if not mine:
+                return
+            store.commit([], [write for number in mine for write in writes(number)])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work) for _ in range(8)]:
+            done.result()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""A storage driver for apisvc on the PyPI package ``etcd3``."""

@@ -1,0 +1,1 @@
+"""Plug-ins for apisvc: the compute driver ``folder`` and the route package ``report``."""

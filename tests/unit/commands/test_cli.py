@@ -1,0 +1,381 @@
+"""The command line against a scripted server: what it sends, prints and returns."""
+
+import io
+import json
+import os
+import pathlib
+import stat
+import tempfile
+import unittest
+from typing import Any
+from unittest import mock
+
+from apisvc.commands.cli import app, settings, waiting
+from tests.unit import logs
+from tests.unit.client import scripted
+from tests.unit.client.scripted import Reply, problem
+
+
+def instance(state: str = "active", **more: Any) -> dict[str, Any]:
+    return {
+        "id": "i1",
+        "tenant_id": "t1",
+        "name": "web",
+        "labels": {"a": "1"},
+        "generation": 1,
+        "revision": 7,
+        "spec": {"image": "host", "flavor": "tiny", "command": ["sh", "-c", "a b"], "env": {"X": "1"}},
+        "status": {"state": state, "observed_generation": 1, "fault": None, "node": None},
+        **more,
+    }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Prompt(unittest.TestCase):
+    """A prompt with a home of its own, and a scripted service."""
+
+    def setUp(self) -> None:
+        self.home = self.enterContext(tempfile.TemporaryDirectory())
+        self.stderr: io.StringIO = io.StringIO()
+        kept = logs.KeepLogging()
+        kept.setUp()
+        self.addCleanup(kept.cleanUp)
+
+    def serve(self, *replies: Reply, **kw: Any) -> scripted.ScriptedServer:
+        self.server = self.enterContext(scripted.ScriptedServer(replies, **kw))
+        return self.server
+
+    def cli(self, *argv: str, stdin: str = "", **environ: str) -> int:
+        """The exit code; output is in ``self.out`` and ``self.err``."""
+        if hasattr(self, "server"):
+            base = {"APISVC_URL": self.server.url, "APISVC_TOKEN": "secret", "APISVC_TENANT": "acme"}
+            environ = {**base, **environ}
+        stdout = io.StringIO()
+        line = app.CommandLine(
+            {"XDG_CONFIG_HOME": self.home, **environ},
+            stdin=io.StringIO(stdin),
+            stdout=stdout,
+            stderr=self.stderr,
+        )
+        with mock.patch("sys.stderr", self.stderr):
+            try:
+                code = line.run(list(argv))
+            except SystemExit as end:
+                code = int(end.code or 0)
+        self.out, self.err = stdout.getvalue(), self.stderr.getvalue()
+        return code
+
+
+class CliTest(Prompt):
+    # What is sent
+
+    def test_create_sends_the_whole_instance(self) -> None:
+        self.serve(Reply(202, instance("pending")))
+        secret = pathlib.Path(self.home, "secret")
+        secret.write_text("from file\n")
+        code = self.cli(
+            "instance", "create", "--name", "web", "--image", "host", "--flavor", "tiny", "--env", "A=b=c",
+            "--secret-env", "P=x", "--secret-env", "Q", "--secret-env", f"R=@{secret}", "--label", "stage=test",
+            "--port", "80", "--arg", "z", "--restart-policy", "never", "--stopped", "-f", "json",
+            "--", "sh", "-c", "echo --; exit", "--", "--url",
+            Q="from environment",
+        )  # fmt: skip
+        self.assertEqual(0, code, self.err)
+        self.assertEqual("/v1/tenants/acme/instances", self.server.seen[0].path)
+        self.assertEqual(
+            {
+                "name": "web",
+                "image": "host",
+                "flavor": "tiny",
+                "env": {"A": "b=c"},
+                "secret_env": {"P": "x", "Q": "from environment", "R": "from file"},
+                "labels": {"stage": "test"},
+                "ports": [80],
+                "args": ["z"],
+                "restart_policy": "never",
+                "power": "stopped",
+                "command": ["sh", "-c", "echo --; exit", "--", "--url"],
+            },
+            self.server.seen[0].body,
+        )
+        shown = json.loads(self.out)
+        self.assertEqual(
+            ("web", "pending", "tiny", {"a": "1"}),
+            tuple(shown[k] for k in ("name", "state", "flavor", "labels")),
+        )
+
+    def test_update_changes_what_is_named_and_guards_what_it_merges(self) -> None:
+        self.serve(Reply(200, instance()), Reply(202, instance()))
+        code = self.cli(
+            "instance", "update", "web", "--label", "b=2", "--unset-label", "a", "--unset-secret-env", "P"
+        )
+        self.assertEqual(0, code, self.err)
+        sent = self.server.seen[1]
+        self.assertEqual('"7"', sent.headers["If-Match"])
+        self.assertEqual({"labels": {"b": "2"}, "env": {"X": "1"}, "secret_env": {"P": None}}, sent.body)
+
+    def test_global_options_win_and_stand_anywhere(self) -> None:
+        self.serve(Reply(200, {"instances": [], "next": None}))
+        self.assertEqual(
+            0, self.cli("--token", "other", "instance", "list", "--tenant", "b", "--state", "error")
+        )
+        self.assertEqual("/v1/tenants/b/instances?state=error", self.server.seen[0].path)
+        self.assertEqual("other", self.server.seen[0].headers["X-Auth-Token"])
+
+    def test_actions_are_done_with_all_though_one_fails(self) -> None:
+        def route(seen: scripted.Seen) -> Reply:
+            if "/b/" in seen.path:
+                return problem(404, "apisvc.resource.not_found", "No instance 'b'.")
+            return Reply(202, instance("stopping"))
+
+        self.serve(route=route)
+        self.assertEqual(3, self.cli("instance", "stop", "a", "b", "c", "-f", "value", "-c", "state"))
+        self.assertEqual("stopping\nstopping\n", self.out)
+        self.assertEqual("apisvc: No instance 'b'. [req-1]\n", self.err)
+        self.assertEqual([{"action": "stop"}] * 3, [seen.body for seen in self.server.seen])
+
+    # What is shown
+
+    def test_every_format(self) -> None:
+        for form, part in {
+            "table": "| sh -c 'a b' |",
+            "json": '"command": [',
+            "yaml": "- a b",
+            "shell": "command=\"['sh', '-c', 'a b']\"",
+        }.items():
+            with self.subTest(form):
+                self.serve(Reply(200, instance()))
+                self.assertEqual(
+                    0, self.cli("instance", "show", "web", "-f", form, "-c", "command"), self.err
+                )
+                self.assertIn(part.replace(" ", ""), self.out.replace(" ", ""))
+        self.serve(Reply(200, {"instances": [instance(), instance()], "next": None}))
+        self.assertEqual(
+            0, self.cli("instance", "list", "-f", "csv", "-c", "name", "-c", "state", "--limit", "1")
+        )
+        self.assertEqual(['"name","state"', '"web","active"'], self.out.splitlines())
+
+    def test_logs_pass_as_they_are(self) -> None:
+        self.serve(Reply(200, chunks=[b"one\n", b"tw", b"o\n"], media="text/plain"))
+        self.assertEqual(0, self.cli("instance", "logs", "web", "-f", "--tail", "2"), self.err)
+        self.assertEqual("one\ntwo\n", self.out)
+        self.assertEqual("/v1/tenants/acme/instances/web/logs?tail=2&follow=true", self.server.seen[0].path)
+
+    def test_events_are_followed_line_by_line(self) -> None:
+        event = {
+            "id": "e1",
+            "revision": 5,
+            "at": "2026-01-01T00:00:00Z",
+            "action": "instance.create",
+            "actor": {"kind": "user", "id": "u1", "name": "ann"},
+            "target": {"kind": "instance", "id": "i1", "name": "web"},
+            "detail": {"vcpus": 1},
+        }
+        end = problem(410, "apisvc.cursor.expired", "Too old.")
+        line = json.dumps({"cursor": 5, "kind": "event", "data": event}).encode() + b"\n"
+        self.serve(Reply(200, chunks=[line], media="application/x-ndjson"), end)
+        self.assertEqual(1, self.cli("event", "list", "--follow", "--after", "4"))
+        self.assertEqual("2026-01-01T00:00:00Z ann instance.create web vcpus=1\n", self.out)
+        self.serve(Reply(200, chunks=[line], media="application/x-ndjson"), end)
+        self.cli("event", "list", "--follow", "-f", "json")
+        self.assertEqual(event, json.loads(self.out))
+
+    def test_events_are_filtered_in_pages_and_in_feeds(self) -> None:
+        self.serve(
+            Reply(200, {"events": [], "next": None}), problem(410, "apisvc.cursor.expired", "Too old.")
+        )
+        wanted = ("--action", "instance", "--target", "i1")
+        self.assertEqual(0, self.cli("event", "list", *wanted, "--since", "2026-01-01T00:00:00Z"), self.err)
+        self.cli("event", "list", "--follow", "--after", "4", *wanted)
+        for seen in self.server.seen:
+            self.assertIn("action=instance&target_id=i1", seen.path)
+        self.assertIn("since=2026-01-01T00", self.server.seen[0].path)
+
+    # Waiting
+
+    def looks(self, *states: str | None) -> scripted.ScriptedServer:
+        left = list(states)
+
+        def route(seen: scripted.Seen) -> Reply:
+            if seen.method != "GET":
+                return Reply(202, instance("pending"))
+            if "/events" in seen.path:
+                return Reply(
+                    200,
+                    chunks=[b'{"cursor": 9, "kind": "event", "data": {"id": "%d"}}\n' % n for n in range(9)],
+                    media="application/x-ndjson",
+                )
+            state = left.pop(0) if len(left) > 1 else left[0]
+            fault = {"code": "invalid_spec", "message": "No such thing.", "retryable": False}
+            if state is None:
+                return problem(404, "apisvc.resource.not_found")
+            found = instance(state)
+            found["status"]["fault"] = fault if state == "error" else None
+            return Reply(200, found)
+
+        return self.serve(route=route)
+
+    def create(self, *more: str) -> int:
+        return self.cli("instance", "create", "--image", "a", "--flavor", "b", "--wait", *more)
+
+    def test_wait_shows_how_far_it_is_on_a_terminal(self) -> None:
+        self.stderr = Terminal()
+        self.looks("pending", "building", "active")
+        self.assertEqual(0, self.create("-f", "value", "-c", "state"))
+        self.assertEqual("web: pending -> building -> active\n", self.err)
+        self.assertEqual("active\n", self.out)
+
+    def test_wait_is_quiet_elsewhere(self) -> None:
+        self.looks("deleting", None)
+        self.assertEqual(0, self.cli("instance", "delete", "web", "--wait", "-f", "value", "-c", "state"))
+        self.assertEqual(("gone\n", ""), (self.out, self.err))
+
+    def test_wait_that_fails_and_wait_that_ends_early(self) -> None:
+        self.looks("error")
+        self.assertEqual(9, self.create())
+        self.assertEqual("apisvc: Instance web is in error: No such thing. (invalid_spec)\n", self.err)
+        self.looks("building")
+        self.assertEqual(5, self.create("--wait-timeout", "0.2"))
+        self.assertIn("still building after 0.2 seconds", self.err)
+
+    def test_progress_ends_its_line_also_when_cut_short(self) -> None:
+        stream = Terminal()
+        line = waiting.Progress(stream, "web")
+        line.end()
+        self.assertEqual("", stream.getvalue())
+        fault = {"code": "no_capacity"}
+        line.show(instance("error", status={"state": "error", "fault": fault}))
+        line.end()
+        self.assertEqual("web: error (no_capacity)\n", stream.getvalue())
+
+    # Errors
+
+    def test_exit_codes(self) -> None:
+        exceeded = "vcpus: limit 2, used 2, asked 1."
+        for reply, code, text in (
+            (
+                problem(
+                    400, "apisvc.request.invalid", "Bad.", errors=[{"pointer": "/name", "detail": "long"}]
+                ),
+                1,
+                "Bad.\n  /name: long [req-1]",
+            ),
+            (problem(401, "apisvc.auth.required"), 4, "No. [req-1]"),
+            (problem(403, "apisvc.policy.denied"), 4, "No. [req-1]"),
+            (problem(403, "apisvc.quota.exceeded", exceeded), 8, exceeded + " [req-1]"),
+            (problem(404, "apisvc.resource.not_found"), 3, "No. [req-1]"),
+            (problem(409, "apisvc.resource.wrong_state"), 7, "No. [req-1]"),
+            (problem(412, "apisvc.request.precondition_failed"), 7, "No. [req-1]"),
+            (problem(503, "apisvc.unavailable", headers={"Retry-After": "999"}), 6, "No. [req-1]"),
+            (problem(500, "apisvc.internal"), 1, "No. [req-1]"),
+            (Reply(200, b"<html>", media="text/html"), 1, "is it an apisvc?"),
+        ):
+            with self.subTest(code=code, text=text):
+                self.stderr = io.StringIO()
+                self.serve(reply)
+                self.assertEqual(code, self.cli("instance", "show", "web"))
+                self.assertTrue(self.err.startswith("apisvc: "), self.err)
+                self.assertIn(text, self.err)
+                self.assertNotIn("Traceback", self.err)
+
+    def test_wrong_usage(self) -> None:
+        for argv in (
+            ["instance", "show"],
+            ["instance", "create", "--image", "a", "--flavor", "b", "--env", "novalue"],
+            ["instance", "create", "--image", "a", "--flavor", "b", "--secret-env", "NOT_THERE"],
+            ["instance", "create", "--image", "a", "--flavor", "b", "--secret-env", "A=@/nowhere"],
+            ["instance", "list", "--", "x"],
+            ["instance", "update", "web"],
+            ["--url", "nonsense", "instance", "show", "web"],
+            ["--cacert", "/nowhere", "instance", "show", "web"],
+            ["--timeout", "-1", "instance", "show", "web"],
+            ["--profile", "nobody", "instance", "show", "web"],
+            ["instance", "show", ""],
+            ["instance", "bake"],
+            [],
+        ):
+            with self.subTest(argv):
+                self.serve()
+                self.assertEqual(2, self.cli(*argv), self.err)
+                self.assertEqual([], self.server.seen)
+
+    def test_a_column_that_is_not_there(self) -> None:
+        self.serve(Reply(200, instance()))
+        self.assertEqual(2, self.cli("instance", "show", "web", "-c", "colour"))
+        self.assertIn("No recognized column names", self.err)
+
+    def test_whom_to_talk_to_is_asked_for(self) -> None:
+        self.assertEqual(2, self.cli("instance", "list"))
+        self.assertIn("APISVC_URL", self.err)
+        self.assertEqual(2, self.cli("instance", "list", APISVC_URL="http://127.0.0.1:1"))
+        self.assertIn("APISVC_TENANT", self.err)
+
+    def test_nobody_listens(self) -> None:
+        url = f"http://127.0.0.1:{scripted.closed_port()}"
+        self.assertEqual(6, self.cli("--url", url, "user", "show"))
+        self.assertEqual(f"apisvc: Cannot reach {url}: connection refused.\n", self.err)
+
+    def test_debug_adds_the_trace_and_keeps_the_code(self) -> None:
+        self.serve(problem(404, "apisvc.resource.not_found"))
+        self.assertEqual(3, self.cli("--debug", "instance", "show", "web"))
+        self.assertIn("Traceback", self.err)
+
+    def test_help_names_the_exit_codes(self) -> None:
+        self.assertEqual(0, self.cli("--help"))
+        self.assertIn("exit codes:", self.out)
+
+
+class ProfileTest(Prompt):
+    def configure(self, *more: str) -> int:
+        """Without what the environment would say."""
+        url = self.server.url
+        del self.server
+        return self.cli("--url", url, "--token", 'se"cret', "--tenant", "ümlaut", "configure", *more)
+
+    def test_a_profile_is_written_for_us_alone_and_used(self) -> None:
+        server = self.serve(Reply(200, {"name": "ann"}), Reply(200, instance()))
+        self.assertEqual(0, self.configure(), self.err)
+        self.assertIn("You are ann", self.err)
+        path = settings.profile_file({"XDG_CONFIG_HOME": self.home})
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
+        self.assertEqual(0, self.cli("instance", "show", "web"), self.err)
+        self.assertEqual('se"cret', server.seen[1].headers["X-Auth-Token"])
+        self.assertEqual("/v1/tenants/%C3%BCmlaut/instances/web", server.seen[1].path)
+
+    def test_profiles_stand_side_by_side(self) -> None:
+        self.serve()
+        self.assertEqual(0, self.configure("--no-check", "--profile", "one two"))
+        self.serve()
+        self.assertEqual(0, self.configure("--no-check"))
+        found = settings.read_profiles(settings.profile_file({"XDG_CONFIG_HOME": self.home}))
+        self.assertEqual(["default", "one two"], sorted(found))
+
+    def test_a_token_that_is_refused_is_not_kept(self) -> None:
+        self.serve(problem(401, "apisvc.auth.required"))
+        self.assertEqual(4, self.configure())
+        self.assertFalse(settings.profile_file({"XDG_CONFIG_HOME": self.home}).exists())
+
+    def test_a_profiles_token_goes_to_its_own_service_only(self) -> None:
+        self.serve()
+        self.configure("--no-check")
+        other = self.serve(Reply(200, instance()))
+        del self.server
+        self.assertEqual(0, self.cli("instance", "show", "web", "--url", other.url), self.err)
+        self.assertNotIn("X-Auth-Token", other.seen[0].headers)
+
+    def test_a_broken_profile_is_said(self) -> None:
+        path = settings.profile_file({"XDG_CONFIG_HOME": self.home})
+        path.parent.mkdir()
+        for text in ("[default", "url = 'x'", "[default]\nport = 1", "[default]\ncolour = 'red'", b"\xff"):
+            with self.subTest(text):
+                path.write_bytes(text if isinstance(text, bytes) else text.encode())
+                self.assertEqual(2, self.cli("version"))
+                self.assertIn(str(path), self.err)
+
+    def test_configure_does_not_ask_a_script(self) -> None:
+        self.assertEqual(2, self.cli("configure", APISVC_URL="http://127.0.0.1:1"))
+        self.assertIn("--token", self.err)

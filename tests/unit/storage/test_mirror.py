@@ -1,0 +1,253 @@
+"""What the mirror does beyond the contract: one question for many readers, outages, stale reads."""
+
+import threading
+import time
+
+import fixtures
+import testtools
+
+from apisvc import errors
+from apisvc.storage import base
+from apisvc.storage.mirror import gate
+from apisvc.storage.mirror import store as mirror
+from tests.functional import deployment
+from tests.unit.storage import breakable
+
+
+def soon(seconds=10.0):
+    return time.monotonic() + seconds
+
+
+class TestGate(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.store = breakable.BreakableStore()
+        self.gate = gate.Gate(self.store)
+
+    def test_who_waits_together_asks_once(self):
+        self.store.held.clear()
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(self.gate.revision(soon())), daemon=True)
+            for _ in range(20)
+        ]
+        threads[0].start()
+        deployment.wait_for("the first call", lambda: self.store.revisions == 1)
+        revision = self.store.commit([], [base.Put("a", b"")])
+        for thread in threads[1:]:
+            thread.start()
+        # All of them wait for the condition of the gate.
+        deployment.wait_for("the others", lambda: len(self.gate._changed._waiters) == 19)
+        self.store.held.set()
+        for thread in threads:
+            thread.join(10)
+        self.assertEqual(2, self.store.revisions)
+        # Who came after the commit sees it; the call of the first had begun before.
+        self.assertEqual([0] + [revision] * 19, sorted(answers))
+
+    def test_the_haste_of_one_is_not_the_failure_of_another(self):
+        self.store.held.clear()
+        failed = []
+
+        def hasty():
+            try:
+                self.gate.revision(soon(0.2))
+            except errors.StoreUnavailable:
+                failed.append(True)
+
+        first = threading.Thread(target=hasty, daemon=True)
+        first.start()
+        deployment.wait_for("the first call", lambda: self.store.revisions == 1)
+        patient = []
+        second = threading.Thread(target=lambda: patient.append(self.gate.revision(soon())), daemon=True)
+        second.start()
+        first.join(10)
+        self.store.held.set()
+        second.join(10)
+        self.assertEqual(([True], [0]), (failed, patient))
+
+    def test_nobody_waits_longer_than_his_deadline(self):
+        self.store.held.clear()
+        threading.Thread(target=lambda: self.gate.revision(soon()), daemon=True).start()
+        deployment.wait_for("the first call", lambda: self.store.revisions == 1)
+        begun = time.monotonic()
+        self.assertRaises(errors.StoreUnavailable, self.gate.revision, soon(0.1))
+        self.assertLess(time.monotonic() - begun, 2)
+        self.store.held.set()
+
+
+class TestMirror(testtools.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.store = breakable.BreakableStore()
+        self.mirror = mirror.Mirror(self.store, left_out=("events/",), timeout=2.0)
+        self.addCleanup(self.mirror.close)
+
+    def put(self, key, value=b"1"):
+        return self.store.commit([], [base.Put(key, value)])
+
+    def read(self, key, seconds=10.0):
+        record = self.mirror.get([key], deadline=soon(seconds)).records.get(key)
+        return record.value if record else None
+
+    def test_reads_come_from_memory(self):
+        self.put("a")
+        self.assertEqual(b"1", self.read("a"))
+        scans = self.store.scans
+        self.store.get = None
+        self.assertEqual(b"1", self.read("a"))
+        self.assertEqual(["a"], [r.key for r in self.mirror.scan("a").records])
+        self.assertEqual(scans, self.store.scans)
+
+    def test_a_commit_is_seen_by_the_next_read(self):
+        for turn in range(100):
+            self.put("a", str(turn).encode())
+            self.assertEqual(str(turn).encode(), self.read("a"))
+
+    def test_an_error_that_nobody_expects_does_not_end_it(self):
+        log = self.useFixture(fixtures.FakeLogger())
+        watch = self.store.watch
+
+        def once(*args, **how):
+            self.store.watch = watch
+            raise RuntimeError("odd")
+
+        self.store.watch = once
+        self.put("a")
+        self.assertEqual(b"1", self.read("a"))
+        self.put("a", b"2")
+        self.assertEqual(b"2", self.read("a"))
+        self.assertIn("RuntimeError: odd", log.output)
+
+    def test_what_is_left_out_is_read_from_the_store(self):
+        self.store.commit([], [base.Put(key, b"") for key in ["a", "events/1", "events/2", "f"]])
+        self.read("a")
+        self.assertEqual(2, len(self.mirror.follower.records))
+        self.assertEqual(b"", self.read("events/1"))
+        self.assertEqual(["events/1", "events/2"], [r.key for r in self.mirror.scan("events/").records])
+        self.assertEqual(4, len(self.mirror.scan("").records))
+        self.assertEqual(4, len(self.mirror.scan("", start="a").records))
+        self.assertEqual(["events/1", "events/2"], [r.key for r in self.mirror.scan("ev").records])
+        self.assertEqual(["f"], [r.key for r in self.mirror.scan("f").records])
+
+    def test_many_pages_are_loaded_without_what_is_left_out(self):
+        for part in range(0, 3000, 100):
+            self.store.commit([], [base.Put(f"a/{n:05}", b"") for n in range(part, part + 100)])
+            self.store.commit([], [base.Put(f"events/{n:05}", b"") for n in range(part, part + 100)])
+        self.put("z")
+        self.assertEqual(b"1", self.read("z"))
+        self.assertEqual(3001, len(self.mirror.follower.records))
+        self.assertEqual(5, self.store.scans)  # of them one in the events, to find where they end
+
+    def test_it_loads_anew_when_the_store_has_forgotten_what_it_missed(self):
+        self.put("a")
+        self.put("gone")
+        self.read("a")
+        self.store.away = True
+        self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.2)
+        self.store.away = False
+        self.put("a", b"2")
+        self.store.commit([], [base.Delete("gone")])
+        self.store.compact(self.put("b"))
+        self.assertEqual((b"2", b"1", None), (self.read("a"), self.read("b"), self.read("gone")))
+
+    def test_without_the_store_reads_fail_within_their_deadline_and_come_back_by_themselves(self):
+        self.put("a")
+        self.read("a")
+        self.store.away = True
+        begun = time.monotonic()
+        self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.3)
+        self.assertLess(time.monotonic() - begun, 1.5)
+        self.store.away = False
+        self.put("a", b"2")
+        self.assertEqual(b"2", self.read("a"))
+
+    def test_who_asks_for_stale_reads_gets_them_with_their_age(self):
+        self.put("a")
+        self.read("a")
+        self.store.away = True
+        deployment.wait_for("a second has passed", lambda: self._age() > 0.3)
+        with self.mirror.reading(max_stale=60) as moment:
+            self.assertEqual(b"1", self.read("a"))
+            self.assertEqual(["a"], [r.key for r in self.mirror.scan("a").records])
+        self.assertTrue(0.3 < moment.age < 20, moment.age)
+        with self.mirror.reading(max_stale=0.1):
+            self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.1)
+        with self.mirror.reading():
+            self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.1)
+
+    def test_who_was_given_stale_data_once_is_not_kept_waiting_again(self):
+        self.put("a")
+        self.read("a")
+        self.store.held.clear()
+        self.addCleanup(self.store.held.set)
+        with self.mirror.reading(max_stale=60) as moment:
+            self.assertEqual(b"1", self.read("a", 0.2))
+            begun = time.monotonic()
+            self.assertEqual(b"1", self.read("a"))
+            self.assertLess(time.monotonic() - begun, mirror.PATIENCE / 2)
+        self.assertIsNotNone(moment.age)
+
+    def _age(self):
+        return time.monotonic() - self.mirror.follower.complete_at
+
+    def test_fresh_answers_have_no_age(self):
+        self.put("a")
+        with self.mirror.reading(max_stale=60) as moment:
+            self.assertEqual(b"1", self.read("a"))
+        self.assertIsNone(moment.age)
+
+    def test_nothing_stale_is_served_before_the_first_load(self):
+        self.store.away = True
+        with self.mirror.reading(max_stale=60):
+            self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.1)
+
+    def test_the_age_counts_from_when_it_was_last_known_to_be_current(self):
+        """Also without readers it keeps looking."""
+        self.put("a")
+        self.read("a")
+        first = self.mirror.follower.complete_at
+        deployment.wait_for("it looks by itself", lambda: self.mirror.follower.complete_at > first)
+
+    def test_reads_that_make_one_answer_ask_once(self):
+        self.put("a")
+        self.read("a")
+        before = self.store.revisions
+        with self.mirror.reading():
+            for _ in range(5):
+                self.read("a")
+                self.mirror.scan("a")
+        self.assertIn(self.store.revisions - before, (1, 2))  # it may just have looked by itself
+
+    def test_an_answer_sees_its_own_commits(self):
+        with self.mirror.reading():
+            for turn in range(50):
+                self.read("a")
+                self.mirror.commit([], [base.Put("a", str(turn).encode())])
+                self.assertEqual(str(turn).encode(), self.read("a"))
+
+    def test_after_a_conflict_the_answer_looks_anew(self):
+        revision = self.put("a")
+        with self.mirror.reading():
+            self.read("a")
+            self.put("a", b"theirs")
+            self.assertRaises(
+                base.Conflict,
+                self.mirror.commit,
+                [base.AtRevision("a", revision)],
+                [base.Put("a", b"mine")],
+            )
+            self.assertEqual(b"theirs", self.read("a"))
+
+    def test_a_restored_older_store_is_shown_as_it_is(self):
+        for turn in range(5):
+            self.put("a", str(turn).encode())
+        self.read("a")
+        self.store.away = True
+        self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.2)
+        old = breakable.BreakableStore()
+        old.commit([], [base.Put("a", b"old")])
+        for name in ("_revision", "_compacted", "_keys", "_history", "_log"):
+            setattr(self.store, name, getattr(old, name))
+        self.store.away = False
+        deployment.wait_for("the older state", lambda: self.read("a") == b"old")
