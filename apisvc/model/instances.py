@@ -33,8 +33,11 @@ class State(enum.StrEnum):
     ERROR = "error"
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked, with names resolved and sizes copied at that moment."""
+class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked, with names resolved and sizes copied at that moment.
+
+    Defaults are not written, so that a field added later changes no hash.
+    """
 
     backend: str
     image_id: str
@@ -52,6 +55,13 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     #: name -> value encrypted with the deployment's keys.
     secret_env: dict[str, str] = {}
     ports: tuple[int, ...] = ()
+    #: As the fields of the same names of :class:`apisvc.compute.values.Workload`.
+    ssh_key: str = ""
+    user_data: str = ""
+    networks: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    public_address: bool = False
+    volumes: tuple[int, ...] = ()
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     power: Power = Power.RUNNING
     #: How often a reboot was asked for.
