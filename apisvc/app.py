@@ -1,7 +1,7 @@
 """The HTTP stack, in order, on one screen."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import falcon
 from oslo_config import cfg
@@ -9,7 +9,19 @@ from oslo_config import cfg
 from apisvc.auth import base as auth
 from apisvc.policies import base as base_policies
 from apisvc.routes import root
-from apisvc.web import binding, edge, endpoint, guard, logs, metrics, operation, problems, rules, streams
+from apisvc.web import (
+    binding,
+    cors,
+    edge,
+    endpoint,
+    guard,
+    logs,
+    metrics,
+    operation,
+    problems,
+    rules,
+    streams,
+)
 
 if TYPE_CHECKING:
     from apisvc.service import services
@@ -45,7 +57,12 @@ def create_app(
     the_guard = guard.Guard(auth_drivers, all_services.tenants, policy)
 
     # The app: what every request passes, what errors become, and the routes.
-    app = App(middleware=[*_cors(conf), edge.Edge(counted, conf.api.access_log, conf.api.max_headers)])
+    app = App(
+        middleware=[
+            *cors.middleware(conf.api.cors_origins),
+            edge.Edge(counted, conf.api.access_log, conf.api.max_headers),
+        ]
+    )
     app.req_options.strip_url_path_trailing_slash = True
     problems.install(app, counted.error)
     open_streams = streams.Streams(conf.api.max_streams, conf.api.max_streams_per_tenant, counted.streams)
@@ -54,11 +71,3 @@ def create_app(
     )
     binding.bind(app, packages, shared)
     return app
-
-
-def _cors(conf: cfg.ConfigOpts) -> list[Any]:
-    origins: list[str] = conf.api.cors_origins
-    if not origins:
-        return []
-    shown = ["ETag", "Link", "Location", "Retry-After", "X-OpenStack-Request-ID", "OpenStack-API-Version"]
-    return [falcon.CORSMiddleware(allow_origins="*" if "*" in origins else origins, expose_headers=shown)]

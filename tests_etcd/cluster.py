@@ -10,7 +10,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import unittest
@@ -20,6 +19,7 @@ import fixtures
 import grpc
 
 from apisvc.storage.etcd import protocol
+from tests import ports
 from tests.functional import deployment
 
 
@@ -56,15 +56,6 @@ def require_killable() -> None:
         raise unittest.SkipTest(
             "NOT RUN: etcd 3.5.0 to 3.5.2 can lose data when they are killed; install Debian's etcd-server"
         )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, all different."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 class Member:
@@ -153,9 +144,9 @@ class Cluster(fixtures.Fixture):
         self.wait_ready()
 
     def make_members(self, folder: pathlib.Path) -> list[Member]:
-        ports = free_ports(2 * self.size)
+        taken = [ports.reserve(self.addCleanup) for _ in range(2 * self.size)]
         scheme = "https" if self.tls else "http"
-        return [Member(f"m{i}", folder, ports[2 * i : 2 * i + 2], scheme) for i in range(self.size)]
+        return [Member(f"m{i}", folder, taken[2 * i : 2 * i + 2], scheme) for i in range(self.size)]
 
     @property
     def endpoints(self) -> list[str]:

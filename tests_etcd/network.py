@@ -4,15 +4,13 @@ Each member is in a network namespace of its own, on a bridge with the test.
 That takes root on Linux, and ``ip``; :func:`missing` says what is not there.
 """
 
-import itertools
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 
 from tests_etcd import cluster
-
-_numbers = itertools.count()
 
 
 def missing() -> str | None:
@@ -31,6 +29,19 @@ def missing() -> str | None:
     return None
 
 
+def _add_bridge() -> int:
+    """Make a bridge that no other test has, of this process or of another; its number."""
+    for number in random.sample(range(250), 250):
+        try:
+            _ip("link", "add", f"apbr{number}", "type", "bridge")
+        except subprocess.CalledProcessError as error:
+            if "File exists" not in error.stderr:
+                raise
+        else:
+            return number
+    raise AssertionError("250 bridges of earlier tests are left: ip link delete apbr0, and so on")
+
+
 class Member(cluster.Member):
     """A member in the namespace ``space``."""
 
@@ -46,9 +57,8 @@ class Cluster(cluster.Cluster):
     members: list[Member]  # type: ignore[assignment]
 
     def make_members(self, folder: pathlib.Path) -> list[cluster.Member]:
-        number = (os.getpid() + next(_numbers)) % 250
+        number = _add_bridge()
         net, bridge = f"10.213.{number}", f"apbr{number}"
-        _ip("link", "add", bridge, "type", "bridge")
         self.addCleanup(_ip, "link", "delete", bridge)
         _ip("address", "add", f"{net}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")

@@ -9,6 +9,7 @@ import testtools
 from apisvc import errors
 from apisvc.storage import base
 from apisvc.storage.etcd import driver, protocol
+from tests import ports
 from tests.functional import deployment
 from tests_etcd import administration, cluster, stores
 
@@ -74,7 +75,7 @@ class TestNotEtcd(testtools.TestCase):
         self.assertIn(self.web.removeprefix("http://"), error.detail)
 
     def test_nobody_there(self) -> None:
-        (port,) = cluster.free_ports(1)
+        port = ports.reserve(self.addCleanup)
         store = stores.open_store(self, [f"http://127.0.0.1:{port}"], timeout=1.0)
         error = self.assertRaises(errors.StoreUnavailable, store.ping)
         self.assertRegex(error.detail, "(?i)refused")

@@ -122,4 +122,7 @@ def _guarded(check: Callable[[], str | upgradecheck.Result]) -> upgradecheck.Res
         said = check()
     except errors.ApisvcError as error:
         return Result(Code.FAILURE, error.detail)
+    except cfg.Error:
+        # It needs a value that is none. oslo.config tells so at the first use only.
+        return Result(Code.FAILURE, "not looked at: the configuration is wrong, see above")
     return Result(Code.SUCCESS, said or None) if isinstance(said, str) else said

@@ -150,7 +150,7 @@ def stray(conf: cfg.ConfigOpts, known: Collection[str]) -> list[str]:
             file = next(iter(found.values())).file if found else ", ".join(read_files(conf))
             lines.append(
                 f"[{group}] in {file}: no such group; it is ignored. Valid: "
-                + _listed(["DEFAULT", *own, *known, "a backend with its driver"])
+                + _listed({"DEFAULT", *own, *known, "a backend with its driver"})
             )
     return lines
 

@@ -69,7 +69,7 @@ class TestFullDisk(testtools.TestCase):
         disk.empty()
         last = deployment.wait_for("a create is accepted again", lambda: self.accepted(running))
         accepted.add(last)
-        deployment.wait_for("all of them run", lambda: self.active(running) == accepted, 60)
+        deployment.wait_for("all of them run", lambda: self.active(running) == accepted, 180)
         self.assertEqual("ok", running.call("GET", "/readyz").json()["status"])
         self.assertIn(", 0 wrong.", running.command("manage", "store", "check"))
 

@@ -56,7 +56,7 @@ class KillTest(testtools.TestCase):
             self.site.start_worker()
         for instance in self.site.instances():
             self.site.call("DELETE", f"/v1/tenants/acme/instances/{instance['id']}")
-        deployment.wait_for("all instances gone", lambda: not self.site.instances(), 60)
+        deployment.wait_for("all instances gone", lambda: not self.site.instances(), 300)
         self.assertEqual([], running(self.mark))
 
     def until_answered(self, method: str, path: str, body: object = None) -> requests.Response:
@@ -71,7 +71,7 @@ class KillTest(testtools.TestCase):
             # In a list, for a response is false when it is an error, and a 404 is an answer, too.
             return [] if answer.status_code == 503 else [answer]
 
-        (answer,) = deployment.wait_for(f"{method} {path} answered", attempt, 60)
+        (answer,) = deployment.wait_for(f"{method} {path} answered", attempt, 180)
         return answer
 
     def create(self, number: int) -> None:
@@ -106,7 +106,7 @@ class KillTest(testtools.TestCase):
         client.start()
         for share in (0.25, 0.5, 0.75):
             deployment.wait_for(
-                f"{share:.0%} created", lambda share=share: len(self.created) >= share * self.COUNT, 120
+                f"{share:.0%} created", lambda share=share: len(self.created) >= share * self.COUNT, 300
             )
             if "worker" in victims:
                 self.site.kill_workers()
@@ -115,7 +115,7 @@ class KillTest(testtools.TestCase):
                 self.site.start_api()
             if "worker" in victims:
                 self.site.start_worker()
-        client.join(180)
+        client.join(600)
         self.assertFalse(client.is_alive())
         self.converges()
 
@@ -129,7 +129,7 @@ class KillTest(testtools.TestCase):
                 i["status"]["state"] == "active" for i in instances
             )
 
-        deployment.wait_for("all as asked", right, 90)
+        deployment.wait_for("all as asked", right, 300)
         self.assertEqual(sorted(expected), sorted(running(self.mark)))
         used = self.site.call("GET", "/v1/tenants/acme/usage").json()["used"]
         count = len(expected)

@@ -108,7 +108,7 @@ class WorkersInChaos(testtools.TestCase):
         chaos.bury()
         chaos.spawn(mortal=False)
         try:
-            world.until(lambda: not chaos.unfulfilled(), "fulfilled", timeout=40)
+            world.until(lambda: not chaos.unfulfilled(), "fulfilled", timeout=180)
         except AssertionError:
             self.fail(f"seed {seed}: {chaos.unfulfilled()[:3]}")
         wanted = {one: PHASES[wish] for one, wish in chaos.wishes.items() if wish is not None}

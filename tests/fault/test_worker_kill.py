@@ -67,12 +67,12 @@ class Killing(testtools.TestCase):
     def end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
-    def until(self, what: Callable[[], object], message: str, seconds: float = 60.0) -> None:
+    def until(self, what: Callable[[], object], message: str, seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while not what():
             if time.monotonic() > end:

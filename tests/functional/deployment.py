@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,17 +15,13 @@ from typing import Any
 import fixtures
 import requests
 
+from tests import ports
+
 #: gunicorn's settings as shipped.
 SETTINGS = pathlib.Path(__file__).parents[2] / "etc" / "gunicorn.conf.py"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(what: str | Callable[[], object], condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: str | Callable[[], object], condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true value of ``condition``; fails saying ``what`` when there was none in time."""
     end = time.monotonic() + seconds
     pause = 0.005
@@ -57,7 +52,7 @@ class Deployment(fixtures.Fixture):
 
     def _setUp(self) -> None:
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.port = free_port()
+        self.port = ports.reserve(self.addCleanup)
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = self.folder / "apisvc.conf"
         self.write_config()
@@ -96,7 +91,7 @@ class Deployment(fixtures.Fixture):
             self.run_module(name, *arguments),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env=self.environment(),
         )
         if done.returncode:
@@ -163,7 +158,7 @@ class Deployment(fixtures.Fixture):
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=10)
+            process.wait(timeout=30)
 
     def stop(self) -> None:
         self.kill_api()
@@ -183,7 +178,7 @@ class Deployment(fixtures.Fixture):
                 **({} if body is None else {"Content-Type": "application/json"}),
                 **{name.replace("_", "-"): value for name, value in headers.items()},
             },
-            timeout=30,
+            timeout=60,
         )
 
     def made(self, path: str, body: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A scratch venv with a package from ``examples/``, as somebody has who installed it beside apisvc."""
+"""A scratch venv with a package of this tree, as somebody has who installed it."""
 
 import pathlib
 import shutil
@@ -10,19 +10,29 @@ from collections.abc import Mapping
 
 from tests.functional.commands import running
 
+#: What is not in a plain copy of a tree: version control, and what was built or run there.
+_NOT_COPIED = (".*", "*.egg-info", "build", "__pycache__")
 
-def install(source: pathlib.Path, copy: pathlib.Path, folder: pathlib.Path) -> str:
+
+def install(
+    source: pathlib.Path,
+    copy: pathlib.Path,
+    folder: pathlib.Path,
+    beside: tuple[pathlib.Path, ...] = (running.TREE,),
+) -> str:
     """The interpreter of a venv in ``folder`` with ``source``, and for the rest what this one has.
 
     The package is built from a ``copy``, so that no build lies in the tree.
+    ``beside``: folders whose packages it finds as well; apisvc's own, unless told otherwise.
     """
-    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__"))
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
     venv.create(folder, symlinks=True)
     python = str(folder / "bin" / "python")
     site = pathlib.Path(
         output(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     )
-    (site / "outer.pth").write_text(f"{sysconfig.get_path('purelib')}\n{running.TREE}\n")
+    places = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *map(str, beside))
+    (site / "outer.pth").write_text("\n".join(dict.fromkeys(places)) + "\n")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     pip += ["--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     output(*pip, str(copy))

@@ -39,10 +39,9 @@ def contains(actual: Any, expected: Any) -> bool:
 class ApiGuideTest(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
-        port = deployment.free_port()
         code = "import sys; from apisvc.commands.dev import main; sys.exit(main())"
         self.dev = subprocess.Popen(
-            [sys.executable, "-c", code, "--ephemeral", "--port", str(port)],
+            [sys.executable, "-c", code, "--ephemeral", "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -78,7 +77,7 @@ class ApiGuideTest(testtools.TestCase):
             deployment.wait_for(
                 f"{command}\nto answer\n{text}\nlast answer: {answer}",
                 lambda text=text, command=command, language=language: self.shows(language, command, text),
-                20,
+                60,
             )
 
     def run_example(self, command: str) -> str:
@@ -86,7 +85,7 @@ class ApiGuideTest(testtools.TestCase):
             ["bash", "-euo", "pipefail", "-c", command],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env=self.environment,
         )
         self.assertEqual(0, done.returncode, f"{command}\n{done.stderr}")

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import unittest
@@ -14,6 +13,7 @@ import unittest
 import requests
 
 from apisvc import client
+from tests import ports
 from tests.functional import deployment, scratch
 from tests.functional.commands import running
 
@@ -56,8 +56,7 @@ class ExampleTest(unittest.TestCase):
         config.write_text(CONFIG.format(folder=cls.folder, secret=SECRET))
         chosen = ("--config-file", str(config))
         token = scratch.output(cls.python, "-c", MANAGE, *chosen, "bootstrap").strip()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = ports.reserve(cls.addClassCleanup)
         cls._start(
             "-m",
             "gunicorn",

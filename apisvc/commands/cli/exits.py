@@ -20,20 +20,27 @@ class Exit(enum.IntEnum):
     BROKEN_PIPE = 141
 
 
-EPILOG = """\
+#: What each says, for the help and the documentation.
+MEANINGS = {
+    Exit.OK: "done",
+    Exit.ERROR: "refused by the API for another reason than those below",
+    Exit.USAGE: "wrong usage or configuration",
+    Exit.NOT_FOUND: "there is no such thing, or none that you may see",
+    Exit.AUTH: "no valid token, or your role does not allow it",
+    Exit.WAIT_TIMEOUT: "--wait: not there yet after --wait-timeout; it goes on",
+    Exit.UNAVAILABLE: "the service cannot be reached, or cannot answer now",
+    Exit.CONFLICT: "not possible as things stand: exists, wrong state, changed meanwhile",
+    Exit.QUOTA: "the tenant's quota does not have room for it",
+    Exit.WAIT_FAILED: "--wait: it failed, ended or vanished",
+    Exit.INTERRUPTED: "interrupted",
+    Exit.BROKEN_PIPE: "the reader of our output went away",
+}
+
+_TABLE = "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+EPILOG = f"""\
 exit codes:
-    0  done
-    1  refused by the API for another reason than those below
-    2  wrong usage or configuration
-    3  there is no such thing, or none that you may see
-    4  no valid token, or your role does not allow it
-    5  --wait: not there yet after --wait-timeout; it goes on
-    6  the service cannot be reached, or cannot answer now
-    7  not possible as things stand: exists, wrong state, changed meanwhile
-    8  the tenant's quota does not have room for it
-    9  --wait: it failed, ended or vanished
-  130  interrupted
-  141  the reader of our output went away
+{_TABLE}
 
 whom to talk to, the first that says so:
   --url, --token, --tenant

@@ -8,7 +8,7 @@ from apisvc.storage import base
 from apisvc.testing import case
 
 #: Seconds that anything may take before a scenario fails. Not a promise of speed.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def empty(store: base.Store) -> None:

@@ -74,12 +74,20 @@ def operations() -> Rows:
     return rows
 
 
+def exit_codes() -> Rows:
+    """Of the command line."""
+    from apisvc.commands.cli import exits
+
+    return [("code", "meaning"), *((str(code.value), meaning) for code, meaning in exits.MEANINGS.items())]
+
+
 TABLES = {
     "errors": error_codes,
     "driver-errors": driver_errors,
     "states": states,
     "decide": decide,
     "operations": operations,
+    "exit-codes": exit_codes,
 }
 
 

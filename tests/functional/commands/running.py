@@ -29,17 +29,20 @@ class Dev(fixtures.Fixture):
         self.addCleanup(self._end)
 
     def start(
-        self, *argv: str, cwd: pathlib.Path = TREE, program: tuple[str, ...] = ("-m", "apisvc.main_dev")
+        self,
+        *argv: str,
+        cwd: pathlib.Path = TREE,
+        command: tuple[str, ...] = (sys.executable, "-m", "apisvc.main_dev"),
     ) -> None:
         """Returns when it has printed its address."""
         self.output.unlink(missing_ok=True)
-        command = [sys.executable, *program, "--port", "0", *argv]
+        line = [*command, "--port", "0", *argv]
         environ = {**os.environ, "XDG_STATE_HOME": str(self.state.parent / "xdg")}
         if "--ephemeral" not in argv:
-            command += ["--state-dir", str(self.state)]
+            line += ["--state-dir", str(self.state)]
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=cwd, env=environ, stdout=output, stderr=subprocess.STDOUT
+                line, cwd=cwd, env=environ, stdout=output, stderr=subprocess.STDOUT
             )
         deployment.wait_for(
             self.said, lambda: "describes itself" in self.said() or self.process.poll() is not None
@@ -76,7 +79,7 @@ class Dev(fixtures.Fixture):
     def stop(self, number: int = signal.SIGINT) -> int:
         """Its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     def _end(self) -> None:
         if self.process is not None and self.process.poll() is None:

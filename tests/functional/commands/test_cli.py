@@ -54,7 +54,7 @@ class CommandLineTest(unittest.TestCase):
             [sys.executable, "-c", PROMPT, *argv],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env={**self.environment, **environ},
         )
         self.err = done.stderr
@@ -134,13 +134,13 @@ class CommandLineTest(unittest.TestCase):
             assert following.stdout is not None
             self.assertTrue(following.stdout.readline())
             following.send_signal(signal.SIGINT)
-            self.assertEqual(130, following.wait(20))
+            self.assertEqual(130, following.wait(60))
             self.assertEqual("", following.communicate()[1])
         with self.started("instance", "logs", "web", "-f") as following:
             assert following.stdout is not None
             self.assertTrue(following.stdout.readline())
             following.stdout.close()
-            self.assertEqual(141, following.wait(20))
+            self.assertEqual(141, following.wait(60))
             assert following.stderr is not None
             self.assertEqual("", following.stderr.read())
 
@@ -182,7 +182,10 @@ class CommandLineTest(unittest.TestCase):
     def test_a_wait_that_fails_and_one_that_is_too_short(self) -> None:
         self.create("bad", "--wait", "--", "/no/such/program", code=9)
         self.assertRegex(self.err, "^apisvc: Instance bad is in error: ")
-        self.create("slow", "--wait", "--wait-timeout", "0.001", *LOOP, code=5)
+        self.create(
+            "slow", "--wait", "--", "sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"
+        )
+        self.run_cli("instance", "stop", "slow", "--wait", "--wait-timeout", "0.001", code=5)
         self.assertRegex(self.err, "^apisvc: Instance slow is still ")
 
     def test_accounts(self) -> None:

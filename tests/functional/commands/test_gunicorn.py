@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -13,6 +12,7 @@ import urllib.request
 import fixtures
 import testtools
 
+from tests import ports
 from tests.functional import deployment
 from tests.functional.commands import running
 
@@ -25,8 +25,7 @@ class TestCase(testtools.TestCase):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.environ = {**os.environ, "XDG_STATE_HOME": str(self.folder), "HOME": str(self.folder)}
         self.environ.pop("APISVC_CONFIG_DIR", None)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = ports.reserve(self.addCleanup)
 
     def spawn(self, *command: str, cwd: pathlib.Path = running.TREE) -> subprocess.Popen[bytes]:
         log = open(self.folder / "log", "ab")  # noqa: SIM115 (the child's until it ends)

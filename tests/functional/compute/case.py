@@ -9,7 +9,7 @@ from apisvc.compute import base
 from apisvc.compute.local import driver, processes
 from apisvc.testing import backends
 
-PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "20"))
+PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "60"))
 #: A command with a child that has a session of its own.
 FAMILY = ("/bin/sh", "-c", "setsid sleep 601 & exec sleep 602")
 

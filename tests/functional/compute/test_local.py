@@ -197,17 +197,16 @@ class TestLogs(case.LocalCase):
         tail = b"".join(self.driver.logs("i", "tenant-1", request, deadline=backends.soon())).split()
         self.assertEqual([str(n).encode() for n in range(20001 - len(tail), 20001)], tail)
 
-    def test_follow_goes_across_rotations(self):
-        self.driver = self.make(max_log_bytes=65536)
+    def test_follow_goes_across_a_rotation(self):
+        # Room for all of it, of which the first half goes to the older file: however slow the reader is.
+        self.driver = self.make(max_log_bytes=262144)
         self.ensure(
             command=shell("for i in $(seq 1 40); do seq $((i*1000)) $((i*1000+999)); sleep 0.06; done"),
             restart_policy="never",
         )
         request = base.LogRequest(follow=True)
         heard = b"".join(self.driver.logs("i", "tenant-1", request, deadline=backends.soon()))
-        numbers = [int(line) for line in heard.split()]
-        self.assertEqual(40999, numbers[-1])
-        self.assertEqual(sorted(set(numbers)), numbers)
+        self.assertEqual(list(range(1000, 41000)), [int(line) for line in heard.split()])
         self.assertTrue(os.path.exists(self.path("i", "log.1")))
 
     def test_output_goes_on_after_apisvc_restarts(self):

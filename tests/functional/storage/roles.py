@@ -45,7 +45,7 @@ def hold(store: base.Store, ttl: str) -> None:
     store.commit([], [base.Put("claim", b"", lease.id)])
     say("ready")
     while True:
-        time.sleep(lease.ttl / 4)
+        time.sleep(lease.ttl / 20)
         lease.keep_alive()
 
 

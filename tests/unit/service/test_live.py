@@ -20,7 +20,7 @@ class BreakerTest(instances_case.InstancesCase):
         self.at = 0.0
         self.breaker = breaker.Breaker("east", calls=2, failures=3, pause=5.0, clock=lambda: self.at)
 
-    def call(self, work=lambda: "fine", seconds=10.0):
+    def call(self, work=lambda: "fine", seconds=30.0):
         return self.breaker.start(work).result(time.monotonic() + seconds)
 
     def fail(self, error=compute.Unavailable):
@@ -50,10 +50,10 @@ class BreakerTest(instances_case.InstancesCase):
         self.at = 5.0
         let_go = threading.Event()
         self.addCleanup(let_go.set)
-        trial = self.breaker.start(lambda: let_go.wait(10))
+        trial = self.breaker.start(lambda: let_go.wait(30))
         self.assertRaises(errors.BackendUnavailable, self.call)
         let_go.set()
-        self.assertTrue(trial.result(time.monotonic() + 10))
+        self.assertTrue(trial.result(time.monotonic() + 30))
         self.assertEqual("fine", self.call())
 
     def test_what_is_no_trouble_of_the_backend_does_not_count(self):
@@ -65,11 +65,11 @@ class BreakerTest(instances_case.InstancesCase):
         let_go = threading.Event()
         self.addCleanup(let_go.set)
         for _ in range(2):
-            self.assertRaises(compute.Timeout, self.call, lambda: let_go.wait(10), 0.01)
+            self.assertRaises(compute.Timeout, self.call, lambda: let_go.wait(30), 0.01)
         error = self.assertRaises(errors.BackendUnavailable, self.call)
         self.assertIn("busy", error.detail)
         let_go.set()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             try:
                 self.assertEqual("fine", self.call())
@@ -144,12 +144,12 @@ class LiveTest(instances_case.InstancesCase):
         self.assertRaises(errors.NotFound, self.live.nodes, self.context(), "nothing")
 
     def test_a_backend_that_hangs_costs_the_others_nothing(self):
-        self.conf.set_override("timeout", 0.1, group="live")
+        self.conf.set_override("timeout", 1.0, group="live")
         hanging = live.Live(self.services.transactor, self.conf, self.loaded)
         with self.east.script.frozen("nodes"):
             begun = time.monotonic()
             east, west, _ = hanging.nodes(self.context())
-            self.assertLess(time.monotonic() - begun, 5)
+            self.assertLess(time.monotonic() - begun, 15)
         self.assertIsInstance(east.error, errors.BackendUnavailable)
         self.assertTrue(west.nodes)
 

@@ -35,7 +35,7 @@ class BreakableStore(memory.MemoryStore):
         self._ask(deadline)
         self.revisions += 1
         answer = super().revision()
-        if not self.held.wait(max(0.0, (deadline or time.monotonic() + 10) - time.monotonic())):
+        if not self.held.wait(max(0.0, (deadline or time.monotonic() + 30) - time.monotonic())):
             raise errors.StoreUnavailable("too late")
         return answer
 

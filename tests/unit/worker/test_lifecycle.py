@@ -1,8 +1,6 @@
 """From the record to the backend and back: what users ask for, on the happy path."""
 
-import statistics
-import time
-
+import fixtures
 import testtools
 
 from apisvc.compute import base as compute
@@ -28,15 +26,12 @@ class Lifecycle(testtools.TestCase):
         states = [(e.detail["from"], e.detail["state"]) for e in self.world.events("instance.state")]
         self.assertEqual([("pending", "building"), ("building", "active")], states)
 
-    def test_post_to_active_is_quick(self) -> None:
-        took = []
-        for _ in range(30):
-            started = time.monotonic()
-            self.world.wait(self.world.create(), "active", settled=False)
-            took.append(time.monotonic() - started)
-        median = statistics.median(took)
-        print(f"POST to active: {median * 1000:.1f} ms at the median")
-        self.assertLess(median, 0.1)
+    def test_no_polling_interval_is_in_the_way(self) -> None:
+        """How long it takes is measured by ``benchmarks/latency.py``; here, that nothing waits for a next look."""
+        for pauses in ("LOOKS", "LOOKS_WATCHED"):
+            self.useFixture(fixtures.MonkeyPatch(f"apisvc.worker.site.{pauses}", (3600.0, 3600.0)))
+        for delay in ("0", "0.15"):  # active at once, and when the backend says so
+            self.world.wait(self.world.create(labels={"fake.delay": delay}), "active")
 
     def test_stop_start_reboot_delete(self) -> None:
         made = self.world.create()

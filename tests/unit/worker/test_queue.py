@@ -16,40 +16,43 @@ class KeyQueue(testtools.TestCase):
         for _ in range(3):
             self.queue.add("a")
         self.assertEqual(1, len(self.queue))
-        self.assertEqual("a", self.queue.take(1))
+        self.assertEqual("a", self.queue.take(10))
         self.queue.done("a")
         self.assertIsNone(self.queue.take(0.01))
 
     def test_a_key_is_worked_by_one_at_a_time(self) -> None:
         self.queue.add("a")
-        self.assertEqual("a", self.queue.take(1))
+        self.assertEqual("a", self.queue.take(10))
         self.queue.add("a")
         self.assertIsNone(self.queue.take(0.02), "it is being worked")
         self.queue.done("a")
-        self.assertEqual("a", self.queue.take(1), "and again, since it was added meanwhile")
+        self.assertEqual("a", self.queue.take(10), "and again, since it was added meanwhile")
 
     def test_how_long_a_key_was_due_is_told(self) -> None:
         waits: list[float] = []
         told = queue.KeyQueue(waits.append)
         self.addCleanup(told.close)
-        told.add("late", -5.0)
+        told.add("late", -3600.0)
         told.add("now")
-        self.assertEqual(["late", "now"], [told.take(1) for _ in range(2)])
-        self.assertEqual([True, False], [waited >= 5 for waited in waits])
+        self.assertEqual(["late", "now"], [told.take(10) for _ in range(2)])
+        self.assertEqual([True, False], [waited >= 3600 for waited in waits])
 
     def test_in_the_order_of_their_times(self) -> None:
-        self.queue.add("late", 0.06)
-        self.queue.add("soon", 0.03)
-        self.queue.add("now")
+        for key, due in (("late", -100.0), ("first", -300.0), ("soon", -200.0)):
+            self.queue.add(key, due)
+        self.assertEqual(["first", "soon", "late"], [self.queue.take(10) for _ in range(3)])
+
+    def test_not_before_its_time(self) -> None:
         started = time.monotonic()
-        self.assertEqual(["now", "soon", "late"], [self.queue.take(1) for _ in range(3)])
+        self.queue.add("a", 0.05)
+        self.assertEqual("a", self.queue.take(10))
         self.assertGreaterEqual(time.monotonic() - started, 0.05)
 
     def test_the_earlier_time_wins(self) -> None:
         self.queue.add("a", 60)
         self.queue.add("a", 0)
         self.queue.add("a", 60)
-        self.assertEqual("a", self.queue.take(1))
+        self.assertEqual("a", self.queue.take(10))
         self.queue.done("a")
         self.assertIsNone(self.queue.take(0.01), "once is enough")
 
@@ -58,7 +61,7 @@ class KeyQueue(testtools.TestCase):
         taker = threading.Thread(target=lambda: taken.append(self.queue.take()))
         taker.start()
         self.queue.close()
-        taker.join(5)
+        taker.join(30)
         self.assertEqual([None], taken[1:])
         self.queue.add("a")
         self.assertIsNone(self.queue.take())
@@ -88,6 +91,6 @@ class KeyQueue(testtools.TestCase):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         self.assertEqual([], overlaps)
         self.assertEqual([20] * 10, list(counts.values()))

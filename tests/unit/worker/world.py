@@ -21,7 +21,7 @@ from apisvc.storage import base as storage
 from apisvc.storage import memory
 from apisvc.worker import steps, worker
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 def until(what: Callable[[], Any], message: str = "in time", timeout: float = DEADLINE) -> Any:
