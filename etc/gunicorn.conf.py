@@ -57,6 +57,14 @@ def on_reload(server):
         server.log.error("Not reloaded; the configuration stays as it was: %s", error.detail)
 
 
+def post_worker_init(worker):
+    """A process takes requests when it has its copy of the store; until then the others do.
+
+    Not later than `timeout` in any case, after which gunicorn would kill it.
+    """
+    worker.wsgi.warm(min(20.0, (worker.timeout or 60.0) / 2))
+
+
 def child_exit(server, worker):
     """The gauges of a process go with it; its counters stay in the sums."""
     from prometheus_client import multiprocess

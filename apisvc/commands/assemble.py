@@ -17,10 +17,14 @@ from apisvc.compute import base as compute
 from apisvc.conf import files
 from apisvc.service import layout, secrets, services
 from apisvc.storage import base as storage
+from apisvc.storage import measured
 from apisvc.storage.mirror import store as mirror
 from apisvc.web import problems, requestid
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds after which a store that does not answer is not waited for.
+ATTEMPT = 3.0
 
 StartResponse = Callable[..., Any]
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -49,7 +53,7 @@ def assemble(conf: cfg.ConfigOpts, *, serves: bool = False) -> Assembly:
 
     :raises StartError: with the one line to print.
     """
-    store = plugins.load_store(conf)
+    store: storage.Store = measured.Measured(plugins.load_store(conf))
     if serves and (conf.storage.mirror == "on" or (conf.storage.mirror == "auto" and store.remote)):
         store = mirror.Mirror(store, timeout=conf.api.request_timeout)
     backends = plugins.load_backends(conf)
@@ -121,6 +125,18 @@ class Gate:
             return self._served(environ, start_response)
         LOG.error("%s", error.detail)
         return _refuse(error, start_response)
+
+    def warm(self, seconds: float) -> None:
+        """Do what the first request would wait for, as loading the mirror, so long as the store answers at all.
+
+        For a process that is about to serve; what goes wrong is for the requests to tell.
+        """
+        begun = time.monotonic()
+        try:
+            self._assembly.store.ping(deadline=begun + min(seconds, ATTEMPT))
+            layout.ensure(self._assembly.store, deadline=begun + seconds)
+        except errors.ApisvcError as error:
+            LOG.warning("This process serves before it is ready: %s", error.detail)
 
     def _examine(self, listener: str) -> errors.ApisvcError | None:
         # NOTE: Several threads may come here at once; all find the same.

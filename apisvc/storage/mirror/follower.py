@@ -6,17 +6,21 @@ import time
 from collections.abc import Iterator, Sequence
 
 from apisvc import errors
-from apisvc.storage import base
+from apisvc.storage import base, metrics
 from apisvc.storage.mirror import gate, records
 
 LOG = logging.getLogger(__name__)
 
-#: Records in one call of a load.
-PAGE = 1000
-#: Seconds without news after which the follower makes sure that it is still current.
+#: Records in one call of a load: the first, and the most. Each page costs etcd a walk over all keys that follow,
+#: so few large ones are the quicker way; but no larger than about so many bytes.
+PAGES = (1000, 20_000)
+BYTES = 4 * 1024 * 1024
+#: Seconds after which the follower makes sure by itself that it is still current, where no reader does.
 QUIET = 2.0
 #: Seconds between attempts while the store is away: the first, and the longest.
 PAUSES = (0.05, 1.0)
+#: Seconds between two times that the figures are told.
+TELL = 1.0
 
 
 class Follower:
@@ -33,8 +37,11 @@ class Follower:
         self.revision = 0
         #: An instant at which it had all that was committed; None: never yet.
         self.complete_at: float | None = None
+        #: A revision that the store said, and when it was asked: once the copy is there, it had all of then.
+        self._asked: tuple[int, float] | None = None
         self._loaded = False
         self._trouble = "it is not loaded yet"
+        self._told_at = 0.0
         self._closed = False
         self._watch: base.Watch | None = None
         self._thread: threading.Thread | None = None
@@ -113,6 +120,7 @@ class Follower:
                 LOG.exception("the mirror failed and loads anew")
                 self._trouble = "it met an error, which is in the log"
                 self._loaded = False
+            self._tell()
             with self.changed:
                 self.changed.wait_for(lambda: self._closed, pause)
             pause = min(pause * 2, PAUSES[1])
@@ -126,36 +134,60 @@ class Follower:
                 batch = watch.poll(QUIET)
                 if batch is not None:
                     self._apply(batch)
-                elif not self._closed:
-                    self._confirm()
+                if not self._closed and time.monotonic() >= (self.complete_at or 0.0) + QUIET:
+                    self._confirm(anew=batch is None)
+                self._tell()
                 yield
 
-    def _confirm(self) -> None:
-        """Nothing came: find out whether there was nothing."""
-        begun = time.monotonic()
-        revision = self._gate.revision(self._deadline())
+    def _tell(self) -> None:
+        """What ``/metrics`` says of this copy; not with every change, of which there may be thousands a second."""
+        now = time.monotonic()
+        if not self._loaded or now < self._told_at + TELL:
+            return
+        self._told_at = now
+        metrics.MIRROR_REVISION.set(self.revision)
+        metrics.MIRROR_RECORDS.set(len(self.records))
+        metrics.MIRROR_BYTES.set(self.records.bytes)
+        metrics.MIRROR_AGE.set(now - self.complete_at if self.complete_at else 0.0)
+
+    def _confirm(self, anew: bool) -> None:
+        """Find out whether this is all there is; ``anew``: though that was asked, as nothing came since."""
+        if self._asked is None or anew:
+            begun = time.monotonic()
+            self._asked = (self._gate.revision(self._deadline()), begun)
         with self.changed:
-            if self.revision >= revision:
-                self.complete_at = begun
+            if self.revision >= self._asked[0]:
+                self.complete_at = max(self.complete_at or 0.0, self._asked[1])
+                self._asked = None
 
     def _load(self) -> None:
         """Take a snapshot of everything that is not left out, at one revision."""
         revision: int | None = None
         found: list[base.Record] = []
         start: str | None = None
-        while True:
-            page = self._store.scan("", start=start, limit=PAGE, revision=revision, deadline=self._deadline())
+        limit, most = PAGES  # grows with what is seen
+        while not self._closed:
+            try:
+                page = self._store.scan(
+                    "", start=start, limit=limit, revision=revision, deadline=self._deadline()
+                )
+            except errors.StoreUnavailable:
+                if limit == PAGES[0]:
+                    raise
+                limit = most = PAGES[0]  # maybe the page took longer than a member is waited for
+                continue
             revision = page.revision
             found += [record for record in page.records if self.holds(record.key)]
             if not page.more:
                 break
             start = self._after(page.records[-1].key)
-            if self._closed:
-                return
+            limit = min(_page_of(page.records), most)
+        else:
+            return
         loaded = records.Records(found)
         with self.changed:
             self.records, self.revision = loaded, revision
-            self._loaded, self._trouble = True, ""
+            self._loaded, self._trouble, self._asked = True, "", None
             self.changed.notify_all()
         LOG.info("the mirror has %d records at revision %d", len(loaded), revision)
 
@@ -177,3 +209,9 @@ class Follower:
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
+
+
+def _page_of(records_seen: Sequence[base.Record]) -> int:
+    """How many records of the size of these are a page."""
+    size = sum(len(record.key) + len(record.value) for record in records_seen)
+    return max(BYTES * len(records_seen) // max(size, 1), PAGES[0])

@@ -13,6 +13,8 @@ class Records:
         self._records = {record.key: record for record in records}
         # Code points sort as their UTF-8 bytes do.
         self._sorted = sorted(self._records)
+        #: Of all keys and values.
+        self.bytes = sum(map(_size, self._records.values()))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -28,10 +30,18 @@ class Records:
 
     def apply(self, change: base.Change) -> None:
         key = change.key
+        before = self._records.pop(key, None) if change.value is None else self._records.get(key)
+        self.bytes -= _size(before) if before else 0
         if change.value is None:
-            if self._records.pop(key, None) is not None:
+            if before:
                 del self._sorted[bisect.bisect_left(self._sorted, key)]
             return
-        if key not in self._records:
+        if not before:
             bisect.insort(self._sorted, key)
-        self._records[key] = base.Record(key, change.value, change.revision, change.created, change.lease)
+        record = base.Record(key, change.value, change.revision, change.created, change.lease)
+        self._records[key] = record
+        self.bytes += _size(record)
+
+
+def _size(record: base.Record) -> int:
+    return len(record.key) + len(record.value)

@@ -1,6 +1,7 @@
 """The gate before the application: nothing is served on data or listeners that must not be."""
 
 import json
+import time
 import types
 
 import fixtures
@@ -24,7 +25,7 @@ def served(environ, start_response):
 class TestGate(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.useFixture(fixtures.FakeLogger())
+        self.log = self.useFixture(fixtures.FakeLogger())
         self.store = memory.MemoryStore()
         driver = types.SimpleNamespace(loopback_only=True)
         self.assembly = assemble.Assembly(
@@ -77,6 +78,24 @@ class TestGate(testtools.TestCase):
         self.store.commit([], [storage.Put(keys.SCHEMA, b"2")])
         self.assertEqual("503 Service Unavailable", self.ask()[0])
         self.store.commit([], [storage.Put(keys.SCHEMA, b"1")])
+        self.assertEqual("200 OK", self.ask()[0])
+
+    def test_warm_before_the_first_request(self) -> None:
+        self.gate.warm(10.0)
+        self.assertEqual(b"1", self.store.get([keys.SCHEMA]).records[keys.SCHEMA].value)
+
+    def test_nobody_waits_long_for_a_store_that_does_not_answer(self) -> None:
+        asked = []
+
+        def hang(*, deadline: float) -> None:
+            asked.append(deadline - time.monotonic())
+            raise errors.StoreUnavailable("The disk is gone.")
+
+        self.store.ping = hang
+        self.gate.warm(60.0)
+        self.assertEqual(1, len(asked))
+        self.assertLessEqual(asked[0], assemble.ATTEMPT)
+        self.assertIn("serves before it is ready: The disk is gone.", self.log.output)
         self.assertEqual("200 OK", self.ask()[0])
 
     def test_listeners_that_others_reach(self) -> None:

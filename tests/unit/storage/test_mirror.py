@@ -8,7 +8,7 @@ import testtools
 
 from apisvc import errors
 from apisvc.storage import base
-from apisvc.storage.mirror import gate
+from apisvc.storage.mirror import follower, gate
 from apisvc.storage.mirror import store as mirror
 from tests.functional import deployment
 from tests.unit.storage import breakable
@@ -119,6 +119,43 @@ class TestMirror(testtools.TestCase):
         self.assertEqual(b"2", self.read("a"))
         self.assertIn("RuntimeError: odd", log.output)
 
+    def _limits_of_a_load(self, fails=lambda limit: False):
+        """How many records each call of a load asked for."""
+        asked = []
+        scan = self.store.scan
+
+        def noted(prefix, **how):
+            asked.append(how["limit"])
+            if fails(how["limit"]):
+                raise errors.StoreUnavailable("too slow")
+            return scan(prefix, **how)
+
+        self.store.scan = noted
+        self.read("a")
+        self.assertEqual(4000, len(self.mirror.follower.records))
+        return asked
+
+    def _many(self, size):
+        for part in range(0, 4000, 100):
+            self.store.commit([], [base.Put(f"a/{n:05}", bytes(size)) for n in range(part, part + 100)])
+
+    def test_pages_are_as_large_as_the_records_are_small(self):
+        self._many(10)
+        self.assertEqual(list(follower.PAGES), self._limits_of_a_load())
+
+    def test_pages_of_large_records_are_bounded_by_bytes(self):
+        self._many(4000)
+        first, second, *others = self._limits_of_a_load()
+        self.assertEqual((follower.PAGES[0], follower.BYTES // 4007), (first, second))
+        self.assertEqual(2, len(others))
+
+    def test_a_large_page_that_fails_is_asked_for_in_small_ones(self):
+        self._many(10)
+        small, most = follower.PAGES
+        self.assertEqual(
+            [small, most, small, small, small], self._limits_of_a_load(lambda limit: limit == most)
+        )
+
     def test_what_is_left_out_is_read_from_the_store(self):
         self.store.commit([], [base.Put(key, b"") for key in ["a", "events/1", "events/2", "f"]])
         self.read("a")
@@ -131,6 +168,7 @@ class TestMirror(testtools.TestCase):
         self.assertEqual(["f"], [r.key for r in self.mirror.scan("f").records])
 
     def test_many_pages_are_loaded_without_what_is_left_out(self):
+        self.useFixture(fixtures.MonkeyPatch("apisvc.storage.mirror.follower.PAGES", (1000, 1000)))
         for part in range(0, 3000, 100):
             self.store.commit([], [base.Put(f"a/{n:05}", b"") for n in range(part, part + 100)])
             self.store.commit([], [base.Put(f"events/{n:05}", b"") for n in range(part, part + 100)])
