@@ -1,0 +1,1 @@
+"""Labs: the real servers that tests run against, on this machine alone."""
