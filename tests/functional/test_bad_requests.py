@@ -99,7 +99,7 @@ class BadRequestTest(testtools.TestCase):
         ]
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        with socket.create_connection(("127.0.0.1", self.site.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.site.port), timeout=60) as connection:
             # Answered before it had read all: the answer is still there.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall("\r\n".join([*lines, *headers, "", ""]).encode() + (body or b""))

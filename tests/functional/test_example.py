@@ -93,7 +93,7 @@ class ExampleTest(unittest.TestCase):
         def end() -> None:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(90)
             finally:
                 process.kill()
 
@@ -112,20 +112,20 @@ class ExampleTest(unittest.TestCase):
             ("folder", ["nodes"], ["share"]), tuple(driver[k] for k in ("name", "capabilities", "backends"))
         )
         made = self.api.instances.create("acme", name="site", image="website", flavor="tiny")
-        self.api.wait(made, "active", 60)
+        self.api.wait(made, "active", 180)
         place = self.folder / "share" / "apisvc" / made["tenant_id"] / made["id"]
         self.assertEqual("<h1>Hello</h1>", (place / "data" / "index.html").read_text())
         with self.assertRaises(client.Conflict) as caught:
             self.api.instances.stop("acme", "site")
         self.assertEqual("apisvc.backend.unsupported", caught.exception.code)
-        self.api.wait(self.api.instances.delete("acme", "site"), "gone", 60)
+        self.api.wait(self.api.instances.delete("acme", "site"), "gone", 180)
         self.assertFalse(place.exists())
 
     def test_what_it_refuses_is_said_to_the_tenant(self) -> None:
         made = self.api.instances.create("acme", image="website", flavor="tiny", command=["sh"])
         with self.assertRaisesRegex(client.WaitFailed, "A folder runs nothing"):
-            self.api.wait(made, "active", 60)
-        self.api.wait(self.api.instances.delete("acme", made["id"]), "gone", 60)
+            self.api.wait(made, "active", 180)
+        self.api.wait(self.api.instances.delete("acme", made["id"]), "gone", 180)
 
     def test_the_proxy_says_who_it_is(self) -> None:
         for secret, status in ((SECRET, 200), ("another", 401)):
@@ -146,7 +146,7 @@ class ExampleTest(unittest.TestCase):
             "show_report", document["paths"]["/v1/tenants/{tenant}/report"]["get"]["operationId"]
         )
         for name in names:
-            self.api.wait(self.api.instances.delete("acme", name), "gone", 60)
+            self.api.wait(self.api.instances.delete("acme", name), "gone", 180)
 
     def test_the_report_is_guarded_like_everything_else(self) -> None:
         stranger = self.api.users.create(name="stranger")

@@ -105,7 +105,7 @@ class TestRefusals(TestCase):
             cwd=running.TREE,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         self.assertEqual((1, ""), (done.returncode, done.stdout))
         self.assertEqual(1, done.stderr.count("\n"), done.stderr)

@@ -38,7 +38,7 @@ class TestCase(testtools.TestCase):
         if process.poll() is None:
             process.terminate()
         try:
-            return process.wait(30)
+            return process.wait(90)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -86,7 +86,7 @@ class TestCase(testtools.TestCase):
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         self.assertEqual(0, done.returncode, done.stderr)
         return done.stdout.strip()
@@ -141,7 +141,7 @@ class TestProduction(TestCase):
             config.write("[worker]\nthreads = none\n")
         for argv in ((), ("-c", "etc/gunicorn.conf.py")):
             process = self.gunicorn("apisvc.main:app", *argv)
-            self.assertNotEqual(0, process.wait(30))
+            self.assertNotEqual(0, process.wait(90))
             self.assertIn("apisvc: [worker] threads = none in ", self.log())
         # With our settings it is said once, before anything is forked.
         self.assertEqual(4, process.returncode)

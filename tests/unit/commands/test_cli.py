@@ -242,7 +242,7 @@ class CliTest(Prompt):
         self.assertEqual("apisvc: Instance web is in error: No such thing. (invalid_spec)\n", self.err)
         self.looks("building")
         self.assertEqual(5, self.create("--wait-timeout", "0.2"))
-        self.assertIn("still building after 0.2 seconds", self.err)
+        self.assertRegex(self.err, "still (pending|building) after 0.2 seconds")
 
     def test_progress_ends_its_line_also_when_cut_short(self) -> None:
         stream = Terminal()
