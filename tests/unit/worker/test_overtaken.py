@@ -88,11 +88,14 @@ class Overtaken(testtools.TestCase):
     def test_a_term_that_is_over_calls_no_driver(self) -> None:
         term = self.one.members.term
         calls = self.world.driver().script.calls
+        called_in: list[object] = []
         self.hook.plans["after store.claim"] = lambda: setattr(term, "good_until", 0.0)
+        self.hook.plans["before driver.ensure"] = lambda: called_in.append(self.one.members.term)
         made = self.world.create()
         world.until(lambda: term.lost, "the term is given up")
-        self.assertEqual(0, calls["ensure"])
         # The lease itself still lived; it is not kept alive for claims that nobody uses.
         self.world.wait(made, "active")
         self.assertEqual(1, calls["ensure"])
+        self.assertEqual(1, len(called_in))
+        self.assertIsNot(term, called_in[0])
         self.assertIsNot(term, self.one.members.term)
