@@ -50,6 +50,18 @@ class Overtaken(testtools.TestCase):
             self.assertEqual(("asked-meanwhile",), found.spec.args, step)
             self.assertEqual({}, self.hook.plans)
 
+    def test_deleted_while_it_is_made(self) -> None:
+        def delete() -> None:
+            (seen,) = self.world.objects()
+            self.world.delete(seen.tag.instance_id)
+
+        self.hook.plans["after driver.ensure"] = delete
+        self.world.wait_gone(self.world.create(labels={"fake.delay": "0.1"}))
+        states = [event.detail["state"] for event in self.world.events("instance.state")]
+        self.assertEqual(["building", "deleting"], states)
+        self.assertEqual([], self.world.objects())
+        self.assertEqual(0, self.world.used().vcpus)
+
     def test_a_claim_that_is_gone_lets_nothing_be_written(self) -> None:
         made = self.world.create(power="stopped")
         self.world.wait(made, "stopped")
