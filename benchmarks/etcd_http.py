@@ -1,7 +1,7 @@
 """The service on etcd, over HTTP: reads, lists, creates, memory and start at 100,000 instances.
 
 Everything runs in one go on this machine, each contender in turns with the one it is compared
-with, under the same gunicorn settings (2 ``gthread`` workers) and the same load (``wrk``, 32
+with, under the same gunicorn settings (those shipped, with 2 processes) and the same load (``wrk``, 32
 connections). Needs ``etcd`` and ``wrk`` on PATH. Run from a checkout whose package metadata is known
 to Python (``pip install -e .``)::
 
@@ -37,6 +37,8 @@ from apisvc.storage import base as storage
 from apisvc.storage.etcd import protocol
 from benchmarks import read_cost
 
+#: gunicorn's settings as shipped.
+SETTINGS = pathlib.Path(__file__).parents[1] / "etc" / "gunicorn.conf.py"
 CONNECTIONS = 32
 TENANTS = 50
 _CONFIG = """\
@@ -54,8 +56,6 @@ disk_gb = -1
 driver = etcd
 [etcd]
 endpoints = {endpoint}
-attempt_timeout = 30
-timeout = 60
 [made-up]
 driver = fake
 """
@@ -113,14 +113,18 @@ def _measure(
     environment = {**os.environ, "APISVC_CONFIG_DIR": str(folder), "BENCHMARK_BODY": str(folder / "body")}
     (folder / "bare.py").write_text(read_cost._BARE)
     started = time.monotonic()
-    served = stack.enter_context(read_cost._gunicorn("apisvc.main:app", folder, environment))
+    served = stack.enter_context(
+        read_cost._gunicorn("apisvc.main:app", folder, environment, ("-c", str(SETTINGS)))
+    )
     request = f"GET {seeded.one} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {seeded.token}\r\n\r\n".encode()
-    body = read_cost._get(served.port, request)
+    body = _first(served.port, request)
     print(
         f"ready with {asked.instances} instances: first read after {time.monotonic() - started:.1f} s (at most 10)"
     )
     (folder / "body").write_bytes(body)
-    bare = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment))
+    settings = ("--worker-class=gthread", "--threads=32", "--keep-alive=30")
+    bare = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment, settings))
+    _wait_loaded(folder / "apisvc.main:app.log", processes=2)
 
     def wrk(port: int, path: str, script: pathlib.Path | None = None) -> float:
         return _wrk(port, path, seeded.token, asked.seconds, script)
@@ -162,6 +166,27 @@ def _measure_creates(
     raw, many, one = rates.values()
     _ratio(f"creates over {TENANTS} tenants", many / raw, "at least 0.5 of raw commits of the same size")
     _ratio("creates of one tenant", one / raw, "of raw commits; every one changes one ledger")
+
+
+def _first(port: int, request: bytes) -> bytes:
+    """The first good answer; an API process that is not ready says 503."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return read_cost._get(port, request)
+        except SystemExit as refused:
+            if time.monotonic() > deadline or "503" not in str(refused):
+                raise
+            print(f"not ready yet: {str(refused).splitlines()[0]}")
+
+
+def _wait_loaded(log: pathlib.Path, processes: int) -> None:
+    """Until every API process has its copy, which it says in the log."""
+    deadline = time.monotonic() + 60
+    while log.read_text().count("the mirror has") < processes:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not all processes have their copy:\n{log.read_text()}")
+        time.sleep(0.1)
 
 
 def _rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, float]:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from apisvc.commands import assemble
 from apisvc.conf import files
@@ -142,18 +142,17 @@ class _Gunicorn:
 
 
 @contextlib.contextmanager
-def _gunicorn(app: str, folder: pathlib.Path, environment: dict[str, str]) -> Iterator[_Gunicorn]:
+def _gunicorn(
+    app: str,
+    folder: pathlib.Path,
+    environment: dict[str, str],
+    settings: Sequence[str] = ("--worker-class=gthread", "--threads=8", "--keep-alive=30"),
+) -> Iterator[_Gunicorn]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "--workers=2", "--worker-class=gthread", "--threads=8"]
-    command += [
-        "--keep-alive=30",
-        "--log-level=warning",
-        f"--bind=127.0.0.1:{port}",
-        f"--chdir={folder}",
-        app,
-    ]
+    command = [sys.executable, "-m", "gunicorn", *settings, "--workers=2", "--log-level=warning"]
+    command += [f"--bind=127.0.0.1:{port}", f"--chdir={folder}", app]
     with (folder / f"{app}.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

@@ -16,6 +16,19 @@ from tests.functional import deployment
 from tests_etcd import administration, certificates, cluster, stores
 
 
+def complaint(store: base.Store) -> str:
+    """What the store says that is wrong, or nothing."""
+    try:
+        store.ping()
+    except errors.StoreUnavailable as error:
+        return error.detail
+    return ""
+
+
+def works(store: base.Store) -> bool:
+    return not complaint(store)
+
+
 class TestTls(testtools.TestCase):
     """A member that speaks TLS and asks for a client's certificate."""
 
@@ -57,11 +70,39 @@ class TestTls(testtools.TestCase):
             store.commit([], [base.Put("a", b"")])
 
     def test_without_one(self) -> None:
-        self.refused(self.open_store(self.authority.path, (None, None)), "cannot be reached|went away")
+        self.refused(
+            self.open_store(self.authority.path, (None, None)), "no cert_file is set, and the member may ask"
+        )
 
     def test_with_one_that_has_expired(self) -> None:
         store = self.open_store(self.authority.path, self.authority.issue("expired", days=-1))
-        self.refused(store, "cannot be reached|went away")
+        self.refused(store, r"cert_file = .*-expired.crt expired on \d{4}-\d\d-\d\d at")
+
+    def test_one_that_has_expired_is_renewed(self) -> None:
+        """In the same files; no restart is needed, and no reload."""
+        certificate, key = self.authority.issue("renewed", days=-1)
+        store = self.open_store(self.authority.path, (certificate, key))
+        self.refused(store, "expired on")
+        self.authority.issue("renewed")
+        deployment.wait_for("the renewed one is used", lambda: works(store))
+
+    def test_one_that_nobody_signed(self) -> None:
+        stranger = certificates.Authority(self.folder, "stranger").issue("apisvc")
+        self.refused(
+            self.open_store(self.authority.path, stranger), "may not accept cert_file = .*stranger-apisvc"
+        )
+
+    def test_a_member_of_which_it_has_expired_and_is_renewed(self) -> None:
+        """As is that of the member; what tells is the verification here."""
+        self.cluster.stop()
+        self.authority.issue("member", days=-1)
+        self.cluster.start(self.cluster.members[0])
+        store = self.open_store(self.authority.path, self.authority.issue("apisvc"))
+        deployment.wait_for("it is told", lambda: "certificate has expired" in complaint(store))
+        self.cluster.stop()
+        self.authority.issue("member")
+        self.cluster.start(self.cluster.members[0])
+        deployment.wait_for("it is trusted again", lambda: works(store))
 
     def test_a_member_of_another_authority(self) -> None:
         other = certificates.Authority(self.folder, "other")

@@ -37,6 +37,8 @@ STALE_TOKEN = (
 )
 #: What a member says of itself, with a code that would speak of the request.
 MEMBER_TROUBLE = ("deadline exceeded", "leader changed", "request timed out", "stopped", "not capable")
+#: What becomes of a connection whose certificate the member refuses.
+REFUSED_CERTIFICATE = ("TSI_DATA_CORRUPTED", "Socket closed", "Connection reset", "TSI_PROTOCOL_FAILURE")
 #: What etcd says from a NOSPACE alarm on.
 NO_SPACE = "database space exceeded"
 #: The driver's own key. It sorts before every key of the contract, which has no NUL.
@@ -85,12 +87,20 @@ class Client:
         return time.monotonic() + self.conf.timeout if deadline is None else deadline
 
     def call(
-        self, name: str, request: Any, *, deadline: float | None, repeatable: bool, expect: str | None = None
+        self,
+        name: str,
+        request: Any,
+        *,
+        deadline: float | None,
+        repeatable: bool,
+        expect: str | None = None,
+        patience: float = 1.0,
     ) -> Any:
         """The answer of the unary method ``name``.
 
         ``repeatable``: may be sent again when it is unknown whether it was done.
         ``expect``: an error with this word in it is the caller's to read.
+        ``patience``: wait so many times longer for one member, as for what takes it long.
 
         :raises CallFailed: the error that was expected.
         :raises StoreUnavailable: no member answered in time, etcd refuses us, or
@@ -100,15 +110,16 @@ class Client:
         here = self.here
         renewed = False
         tried = 0
+        reason = ""
         while True:
             endpoint = here.preferred()
             left = until - time.monotonic()
             if left <= 0:
-                raise errors.StoreUnavailable(f"etcd did not answer in time ({endpoint.address}).")
+                raise errors.StoreUnavailable(f"etcd did not answer in time ({endpoint.address}{reason}).")
             sent: list[tuple[str, str]] | None = None
             try:
                 sent = here.metadata(endpoint, until)
-                timeout = min(left, self.conf.attempt_timeout)
+                timeout = min(left, self.conf.attempt_timeout * patience)
                 return endpoint.method(name)(request, timeout=timeout, metadata=sent)
             except grpc.RpcError as error:
                 code, details = meaning(error)
@@ -123,16 +134,17 @@ class Client:
                     raise CallFailed(code, details)
                 raise unavailable(code, details)
             here.prefer_another(endpoint)
+            reason = f": {details}{doubt(here, details)}"
             tried += 1
             if not repeatable and sent is not None and not never_sent(code, details):
                 raise errors.StoreUnavailable(
                     "etcd went away during a write, which may or may not have happened "
-                    f"({endpoint.address}: {details})."
+                    f"({endpoint.address}{reason})."
                 )
             # After a whole round without success there is nobody to ask for a moment.
             pause = PAUSE if tried % len(here.endpoints) == 0 else 0.0
             if time.monotonic() + pause >= until:
-                raise errors.StoreUnavailable(f"etcd cannot be reached ({endpoint.address}: {details}).")
+                raise errors.StoreUnavailable(f"etcd cannot be reached ({endpoint.address}{reason}).")
             time.sleep(pause)
 
     def revision(self, deadline: float | None) -> int:
@@ -158,6 +170,11 @@ def meaning(error: grpc.RpcError) -> tuple[grpc.StatusCode, str]:
     """Code and words of an error."""
     assert isinstance(error, grpc.Call), "grpc gives both in one object"
     return error.code(), error.details() or ""
+
+
+def doubt(here: connections.Connections, details: str) -> str:
+    """What an error in the words of a broken connection leaves out: the member refused our certificate."""
+    return here.doubt() if any(word in details for word in REFUSED_CERTIFICATE) else ""
 
 
 def never_sent(code: grpc.StatusCode, details: str) -> bool:

@@ -24,6 +24,8 @@ MAX_REQUEST = 1536 * 1024 - 4096
 PATIENCE = 0.5
 #: The same where others do write.
 HASTE = 0.005
+#: Records of a page for which a member is waited for twice as long.
+LARGE = 5000
 _COMPACTED = "has been compacted"
 _FUTURE = "is a future revision"
 
@@ -103,7 +105,7 @@ class EtcdStore(base.Store):
         if first >= end:  # etcd has no range that is empty
             request.key, request.range_end = self.prefix + b"\0", b""
         try:
-            answer = self._read("KV/Range", request, deadline, expect="revision")
+            answer = self._read("KV/Range", request, deadline, expect="revision", patience=1 + limit / LARGE)
         except etcd_client.CallFailed as error:
             if _FUTURE in error.details:
                 raise base.Compacted(self.client.revision(deadline)) from None
@@ -144,8 +146,17 @@ class EtcdStore(base.Store):
         put = etcd.RequestOp(request_put=etcd.PutRequest(key=self.prefix + etcd_client.BEAT))
         self._read("KV/Txn", etcd.TxnRequest(compare=[always], failure=[put]), deadline)
 
-    def _read(self, name: str, request: Any, deadline: float | None, expect: str | None = None) -> Any:
-        return self.client.call(name, request, deadline=deadline, repeatable=True, expect=expect)
+    def _read(
+        self,
+        name: str,
+        request: Any,
+        deadline: float | None,
+        expect: str | None = None,
+        patience: float = 1.0,
+    ) -> Any:
+        return self.client.call(
+            name, request, deadline=deadline, repeatable=True, expect=expect, patience=patience
+        )
 
     # Writes
 

@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 #: Records in one call of a load: the first, and the most. Each page costs etcd a walk over all keys that follow,
 #: so few large ones are the quicker way; but no larger than about so many bytes.
 PAGES = (1000, 20_000)
-BYTES = 4 * 1024 * 1024
+BYTES = 8 * 1024 * 1024
 #: Seconds after which the follower makes sure by itself that it is still current, where no reader does.
 QUIET = 2.0
 #: Seconds between attempts while the store is away: the first, and the longest.
@@ -31,7 +31,9 @@ class Follower:
         self._left_out = tuple(left_out)
         self._timeout = timeout
         self._gate = gate.Gate(store)
-        self.changed = threading.Condition()
+        #: Guards the records and how new they are; ``changed`` is told when they are newer.
+        self.lock = threading.Lock()
+        self.changed = threading.Condition(self.lock)
         self.records = records.Records()
         #: Up to which commit the copy is complete.
         self.revision = 0
@@ -54,6 +56,10 @@ class Follower:
     def holds(self, key: str) -> bool:
         return not key.startswith(self._left_out)
 
+    def has(self, revision: int | None) -> bool:
+        """Whether the copy has come to ``revision``; None is nowhere."""
+        return revision is not None and self._loaded and self.revision >= revision
+
     def current(self, until: float) -> int:
         """The store's revision, which the copy has reached.
 
@@ -63,17 +69,18 @@ class Follower:
         begun = time.monotonic()
         revision = self._gate.revision(until)
         self.reach(revision, until)
-        with self.changed:
-            self.complete_at = max(self.complete_at or begun, begun)
+        # NOTE: Without the lock: of two threads the one may undo what the other says, which makes it look older.
+        if self.complete_at is None or self.complete_at < begun:
+            self.complete_at = begun
         return revision
 
     def reach(self, revision: int, until: float) -> None:
         """Wait until the copy has come to ``revision``."""
-        if self._loaded and self.revision >= revision:
+        if self.has(revision):
             return  # PERF: nearly always, and without the lock
         with self.changed:
             if not self.changed.wait_for(
-                lambda: (self._loaded and self.revision >= revision) or self._closed,
+                lambda: self.has(revision) or self._closed,
                 max(until - time.monotonic(), 0.0),
             ):
                 raise errors.StoreUnavailable(
@@ -174,7 +181,7 @@ class Follower:
             except errors.StoreUnavailable:
                 if limit == PAGES[0]:
                     raise
-                limit = most = PAGES[0]  # maybe the page took longer than a member is waited for
+                limit = most = max(limit // 4, PAGES[0])  # maybe it took longer than a member is waited for
                 continue
             revision = page.revision
             found += [record for record in page.records if self.holds(record.key)]

@@ -12,6 +12,8 @@ the other, the second is never older.
 
 The call is shared: one is in flight at a time, and all reads that wait when it
 starts share its answer. So its cost does not grow with the number of readers.
+Where several do share it, the next one starts only when no more of them come,
+for a moment: fewer calls then serve as many.
 """
 
 import threading
@@ -20,21 +22,41 @@ import time
 from apisvc import errors
 from apisvc.storage import base
 
+#: As many readers must have shared a call for the next one to wait for others.
+CROWD = 4
+#: Seconds without another reader after which it starts, and at most.
+LULL, GATHERING = 0.0005, 0.004
+
+
+class _Waiter:
+    """A reader that waits for the next call."""
+
+    __slots__ = ("answer", "called", "leads")
+
+    def __init__(self) -> None:
+        self.called = threading.Lock()
+        self.called.acquire()
+        self.answer: int | errors.StoreUnavailable | None = None
+        #: Whether it is the one to make the call.
+        self.leads = False
+
 
 class Gate:
     """Shares one "current revision" call among all who wait for it.
 
     Who arrives while a call is in flight cannot use its answer, which may be
     older than the arrival; so it waits for the next one, with all the others.
+    The first of them makes it.
     """
 
     def __init__(self, store: base.Store) -> None:
         self._store = store
-        self._changed = threading.Condition()
-        self._started = 0  # number of the newest call
+        self._mutex = threading.Lock()
         self._running = False
-        # Number of the newest call that ended, and what it said.
-        self._ended: tuple[int, int | errors.StoreUnavailable] = (0, 0)
+        #: Who shares the next call.
+        self._waiting: list[_Waiter] = []
+        #: How many shared the last one.
+        self._shared = 0
 
     def revision(self, deadline: float) -> int:
         """A revision not older than this moment.
@@ -51,24 +73,53 @@ class Gate:
 
     def _round(self, deadline: float) -> tuple[int | errors.StoreUnavailable, bool]:
         """An answer of a call that started after now, and whether the call was this thread's own."""
-        with self._changed:
-            mine = self._started + 1
-            while self._running:
-                if not self._changed.wait(deadline - time.monotonic()):
-                    return errors.StoreUnavailable("The store did not say its revision in time."), True
-                if self._ended[0] >= mine:
-                    return self._ended[1], False
-            self._started += 1
+        with self._mutex:
+            waiter = _Waiter() if self._running else None
             self._running = True
-            mine = self._started
+            if waiter is not None:
+                self._waiting.append(waiter)
+        if waiter is None:
+            return self._lead(deadline), True
+        # PERF: a lock of its own wakes a thread into nothing that it must share with the others.
+        if not waiter.called.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            with self._mutex:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+                if not waiter.leads and waiter.answer is None:
+                    return errors.StoreUnavailable("The store did not say its revision in time."), True
+        if waiter.leads:
+            return self._lead(deadline), True
+        assert waiter.answer is not None, "one or the other, before it was called"
+        return waiter.answer, False
+
+    def _lead(self, deadline: float) -> int | errors.StoreUnavailable:
+        """Make the call, for all who wait when it starts."""
+        if self._shared >= CROWD:
+            self._gather()
+        with self._mutex:
+            group, self._waiting = self._waiting, []
+            self._shared = len(group) + 1
         answer: int | errors.StoreUnavailable = errors.StoreUnavailable()
         try:
             answer = self._store.revision(deadline=deadline)
         except errors.StoreUnavailable as error:
             answer = error
         finally:
-            with self._changed:
-                self._running = False
-                self._ended = (mine, answer)
-                self._changed.notify_all()
-        return answer, True
+            with self._mutex:
+                for waiter in group:
+                    waiter.answer = answer
+                following = self._waiting.pop(0) if self._waiting else None
+                if following is not None:
+                    following.leads = True
+                    group.insert(0, following)
+                self._running = following is not None
+            for waiter in group:
+                waiter.called.release()
+        return answer
+
+    def _gather(self) -> None:
+        end = time.monotonic() + GATHERING
+        seen = -1
+        while len(self._waiting) > seen and time.monotonic() < end:
+            seen = len(self._waiting)
+            time.sleep(LULL)

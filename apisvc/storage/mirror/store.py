@@ -3,15 +3,12 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 from apisvc import errors
 from apisvc.model import keys
 from apisvc.storage import base, forks
-from apisvc.storage.mirror import follower, records
-
-T = TypeVar("T")
+from apisvc.storage.mirror import follower as followers
 
 #: History, and what only workers read: it stays in the store.
 LEFT_OUT = (keys.CLAIMS, keys.EVENTS, keys.REPLAYS, keys.TOMBSTONES)
@@ -31,11 +28,11 @@ class Mirror(base.Store):
         self.remote = False
         self._store = store
         self._timeout = timeout
-        self._followers = forks.PerProcess(lambda: follower.Follower(store, left_out, timeout))
+        self._followers = forks.PerProcess(lambda: followers.Follower(store, left_out, timeout))
         self._here = threading.local()
 
     @property
-    def follower(self) -> follower.Follower:
+    def follower(self) -> followers.Follower:
         """This process's copy."""
         return self._followers.get()
 
@@ -43,17 +40,16 @@ class Mirror(base.Store):
 
     def get(self, wanted: Sequence[str], *, deadline: float | None = None) -> base.Snapshot:
         copy = self.follower
-        if not all(map(copy.holds, wanted)):
-            return self._store.get(wanted, deadline=deadline)
-
-        def read(held: records.Records) -> base.Snapshot:
+        for key in wanted:
+            if not copy.holds(key):
+                return self._store.get(wanted, deadline=deadline)
+        self._catch_up(copy, deadline)
+        with copy.lock:
+            held, revision = copy.records, copy.revision
             found = {key: record for key in wanted if (record := held.get(key))}
-            return base.Snapshot(copy.revision, found)
-
-        snapshot = self._read(read, deadline)
-        if len(snapshot.records) < len(wanted) or len(wanted) > base.MAX_OPS:
+        if len(found) < len(wanted) or len(wanted) > base.MAX_OPS:
             base.check_keys(wanted)  # PERF: what is there is a key
-        return snapshot
+        return base.Snapshot(revision, found)
 
     def scan(
         self,
@@ -69,23 +65,20 @@ class Mirror(base.Store):
             return self._store.scan(prefix, start=start, limit=limit, revision=revision, deadline=deadline)
         base.scan_range(prefix, start, limit)
 
-        def read(held: records.Records) -> base.Page:
-            found, more = held.scan(prefix, start, limit)
+        self._catch_up(copy, deadline)
+        with copy.lock:
+            found, more = copy.records.scan(prefix, start, limit)
             return base.Page(copy.revision, found, more)
 
-        return self._read(read, deadline)
+    def _catch_up(self, copy: followers.Follower, deadline: float | None) -> None:
+        """Wait until the copy is as current as the reader needs it."""
+        moment = self._moment
+        if moment is not None and (moment.age is not None or copy.has(moment.revision)):
+            return  # who was given old data once is not kept waiting again
+        self._wait(copy, moment, time.monotonic() + self._timeout if deadline is None else deadline)
 
-    def _read(self, work: Callable[[records.Records], T], deadline: float | None) -> T:
-        """What ``work`` finds in the copy, once that is as current as the reader needs it."""
-        copy, moment = self.follower, self._moment
-        if moment is None or moment.age is None:  # who was given old data once is not kept waiting again
-            self._wait(moment, time.monotonic() + self._timeout if deadline is None else deadline)
-        with copy.changed:
-            return work(copy.records)
-
-    def _wait(self, moment: "_Moment | None", until: float) -> None:
+    def _wait(self, copy: followers.Follower, moment: "_Moment | None", until: float) -> None:
         """Until the copy is as current as it must be; or as it may be, of which ``moment`` then has the age."""
-        copy = self.follower
         try:
             if moment is None:
                 copy.current(until)
@@ -158,6 +151,6 @@ class _Moment(base.Moment):
         self.revision: int | None = None
 
 
-def _age(copy: follower.Follower) -> float | None:
+def _age(copy: followers.Follower) -> float | None:
     """Seconds since the copy is known to have been complete."""
     return None if copy.complete_at is None else time.monotonic() - copy.complete_at

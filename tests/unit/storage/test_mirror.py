@@ -36,8 +36,7 @@ class TestGate(testtools.TestCase):
         revision = self.store.commit([], [base.Put("a", b"")])
         for thread in threads[1:]:
             thread.start()
-        # All of them wait for the condition of the gate.
-        deployment.wait_for("the others", lambda: len(self.gate._changed._waiters) == 19)
+        deployment.wait_for("the others", lambda: len(self.gate._waiting) == 19)
         self.store.held.set()
         for thread in threads:
             thread.join(30)
@@ -74,6 +73,52 @@ class TestGate(testtools.TestCase):
         self.assertRaises(errors.StoreUnavailable, self.gate.revision, soon(0.1))
         self.assertLess(time.monotonic() - begun, 15)
         self.store.held.set()
+
+    def test_a_crowd_with_and_without_patience(self):
+        """Nobody hangs, nobody is shown what was before he asked, and few calls serve many."""
+        answered, wrong = [], []
+        stop = threading.Event()
+        revision = self.store.revision
+
+        def far_away(*, deadline):
+            answer = revision(deadline=deadline)
+            stop.wait(0.001)
+            return answer
+
+        self.store.revision = far_away
+
+        def write():
+            while not stop.wait(0.0005):
+                self.store.commit([], [base.Put("a", b"")])
+
+        def ask(number):
+            for turn in range(100):
+                known = self.store._revision
+                # Some give up while they wait, also those who would have made the next call.
+                hasty = (number + turn) % 5 == 0
+                try:
+                    answer = self.gate.revision(soon(0.0005 if hasty else 30.0))
+                except errors.StoreUnavailable:
+                    wrong.extend([] if hasty else [f"{number} was refused"])
+                    continue
+                answered.append(answer)
+                wrong.extend([f"{answer} after {known}"] if answer < known else [])
+
+        threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(16)]
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        stop.set()
+        writer.join(60)
+        self.assertEqual([], [thread for thread in threads if thread.is_alive()])
+        self.assertEqual([], wrong)
+        self.assertGreaterEqual(len(answered), 16 * 80)
+        self.assertLess(self.store.revisions, len(answered))
+        # Nobody is left behind who would be woken by nobody.
+        self.assertEqual(([], False), (self.gate._waiting, self.gate._running))
 
 
 class TestMirror(testtools.TestCase):
@@ -144,17 +189,15 @@ class TestMirror(testtools.TestCase):
         self.assertEqual(list(follower.PAGES), self._limits_of_a_load())
 
     def test_pages_of_large_records_are_bounded_by_bytes(self):
-        self._many(4000)
+        self._many(8000)
         first, second, *others = self._limits_of_a_load()
-        self.assertEqual((follower.PAGES[0], follower.BYTES // 4007), (first, second))
+        self.assertEqual((follower.PAGES[0], follower.BYTES // 8007), (first, second))
         self.assertEqual(2, len(others))
 
-    def test_a_large_page_that_fails_is_asked_for_in_small_ones(self):
+    def test_a_large_page_that_fails_is_asked_for_in_smaller_ones(self):
         self._many(10)
         small, most = follower.PAGES
-        self.assertEqual(
-            [small, most, small, small, small], self._limits_of_a_load(lambda limit: limit == most)
-        )
+        self.assertEqual([small, most, most // 4], self._limits_of_a_load(lambda limit: limit == most))
 
     def test_what_is_left_out_is_read_from_the_store(self):
         self.store.commit([], [base.Put(key, b"") for key in ["a", "events/1", "events/2", "f"]])
