@@ -23,11 +23,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from apisvc.commands import assemble
 from apisvc.conf import files
-from apisvc.model import identity
+from apisvc.model import backends, codec, identity, keys
+from apisvc.model import instances as model
 from apisvc.schemas import flavors, images, instances
 from apisvc.service import context, layout, secrets, tokens
+from apisvc.storage import base as storage
 
 PROMISE = 4.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -119,9 +123,36 @@ def _seed(folder: pathlib.Path) -> tuple[str, str]:
             image="app", flavor="small", labels={"stage": "test"}, env={"A": "b"}
         )
         instance = service.instances.create(ctx, tenant.id, asked).result
+        _run(assembly.store, instance)
     finally:
         assembly.close()
     return f"/v1/tenants/{tenant.id}/instances/{instance.id}", token.text
+
+
+def _run(store: storage.Store, instance: model.Instance) -> None:
+    """What a worker would have written: it runs on a backend that is well, so reading it looks at both."""
+    now = time.time()
+    status = model.Status(state=model.State.ACTIVE, observed_generation=1, observed_at=now)
+    room = backends.Room(vcpus=8.0, ram_mb=1000, disk_gb=100)
+    health = backends.BackendHealth(
+        name="made-up",
+        healthy=True,
+        since=now,
+        checked_at=now,
+        good_until=now + 3600,
+        seen_at=now,
+        capacity=backends.Capacity(at=now, nodes=16, total=room, free=room, rooms=(room,) * 16),
+        instances=1,
+    )
+    running = msgspec.structs.replace(instance, status=status)
+    place = keys.join(keys.INSTANCES, instance.tenant_id, instance.id)
+    store.commit(
+        [],
+        [
+            storage.Put(place, codec.encode(running)),
+            storage.Put(keys.join(keys.BACKEND_HEALTH, "made-up"), codec.encode(health)),
+        ],
+    )
 
 
 class _Gunicorn:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Phase = base.Phase
 
 
-class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Watch):
+class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Watch):
     contract = "1.0"
 
     def __init__(self, backend: base.BackendContext, cloud: fakecloud.Cloud | None = None) -> None:
@@ -121,6 +121,15 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wat
 
     def nodes(self, *, deadline: float) -> Sequence[base.Node]:
         return self._call("nodes", "", deadline, self._nodes)
+
+    def cordon(self, node: str, schedulable: bool, *, deadline: float) -> base.Node:
+        def change(now: float) -> base.Node:
+            if node != fakecloud.NODE:
+                raise base.NotFound(f"There is no node {node!r}.")
+            self.cloud.cordon(schedulable)
+            return self._nodes(now)[0]
+
+        return self._call("cordon", "", deadline, change)
 
     def watch(self, *, stop: threading.Event) -> Iterator[str]:
         now = time.time()
@@ -235,8 +244,11 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wat
 
     def _create(self, workload: base.Workload, knobs: dict[str, str], now: float) -> fakecloud.Object:
         room = self.backend.conf.capacity
-        if room is not None and self.cloud.get(workload.id) is None and len(self.cloud.all()) >= room:
-            raise base.NoCapacity
+        if self.cloud.get(workload.id) is None:
+            if not self.cloud.schedulable():
+                raise base.NoCapacity("Its node takes nothing new.")
+            if room is not None and len(self.cloud.all()) >= room:
+                raise base.NoCapacity
         tag = base.Tag(self.backend.owner, workload.tenant.id, workload.id, workload.spec_hash)
         found = fakecloud.Object(
             tag, [], power=workload.power, reboots=workload.reboots, vcpus=workload.vcpus, knobs=knobs
@@ -311,7 +323,15 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wat
 
     def _nodes(self, now: float) -> list[base.Node]:
         used = sum(found.vcpus for found in self.cloud.all() if found.phase(now) is Phase.RUNNING)
-        return [base.Node("fake-node", ready=True, vcpus=self.backend.conf.capacity, vcpus_used=used)]
+        return [
+            base.Node(
+                fakecloud.NODE,
+                ready=True,
+                schedulable=self.cloud.schedulable(),
+                vcpus=self.backend.conf.capacity,
+                vcpus_used=used,
+            )
+        ]
 
     def _output(self, instance_id: str, output: bytes, *, follow: bool) -> Iterator[bytes]:
         if output:

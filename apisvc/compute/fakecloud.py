@@ -17,6 +17,9 @@ from typing import Any
 
 from apisvc.compute import base
 
+#: The one machine behind it.
+NODE = "fake-node"
+
 #: Instant (seconds since the epoch) and the phase from then on; None: it is gone.
 Timeline = list[tuple[float, str | None]]
 
@@ -72,7 +75,7 @@ class Object:
             tag=self.tag,
             phase=phase,
             handle=f"fake-{self.tag.instance_id}",
-            node="fake-node",
+            node=NODE,
             exit_code=self.exit_code if exited else None,
             started_at=next((at for at, p in self.timeline if p == base.Phase.RUNNING and at <= now), None),
             finished_at=self.timeline[-1][0] if exited else None,
@@ -115,6 +118,13 @@ class Cloud(abc.ABC):
     def drop(self, instance_id: str) -> None: ...
 
     @abc.abstractmethod
+    def schedulable(self) -> bool:
+        """Whether the node takes new objects."""
+
+    @abc.abstractmethod
+    def cordon(self, schedulable: bool) -> None: ...
+
+    @abc.abstractmethod
     def position(self) -> int:
         """How many changes there were; see :meth:`changes`."""
 
@@ -142,6 +152,7 @@ class MemoryCloud(Cloud):
         self._objects: dict[str, Object] = {}
         self._position = 0
         self._log: collections.deque[str] = collections.deque(maxlen=_KEPT)
+        self._schedulable = True
 
     def locked(self) -> contextlib.AbstractContextManager[Any]:
         return self._lock
@@ -159,6 +170,12 @@ class MemoryCloud(Cloud):
     def drop(self, instance_id: str) -> None:
         self._objects.pop(instance_id, None)
         self._note(instance_id)
+
+    def schedulable(self) -> bool:
+        return self._schedulable
+
+    def cordon(self, schedulable: bool) -> None:
+        self._schedulable = schedulable
 
     def _note(self, instance_id: str) -> None:
         with self._changed:
@@ -222,6 +239,7 @@ class FileCloud(Cloud):
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("CREATE TABLE IF NOT EXISTS objects (id TEXT PRIMARY KEY, data TEXT NOT NULL)")
             db.execute("CREATE TABLE IF NOT EXISTS changes (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT)")
+            db.execute("CREATE TABLE IF NOT EXISTS cordoned (node TEXT)")
             self._db, self._pid = db, os.getpid()
         return self._db
 
@@ -243,6 +261,15 @@ class FileCloud(Cloud):
     def drop(self, instance_id: str) -> None:
         self._open().execute("DELETE FROM objects WHERE id = ?", (instance_id,))
         self._note(instance_id)
+
+    def schedulable(self) -> bool:
+        with self._lock:
+            return self._open().execute("SELECT node FROM cordoned").fetchone() is None
+
+    def cordon(self, schedulable: bool) -> None:
+        self._open().execute("DELETE FROM cordoned")
+        if not schedulable:
+            self._open().execute("INSERT INTO cordoned VALUES (?)", (NODE,))
 
     def _note(self, instance_id: str) -> None:
         done = self._open().execute("INSERT INTO changes (id) VALUES (?)", (instance_id,))

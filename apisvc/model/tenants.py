@@ -48,6 +48,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
     tenant_id: str
     used: Amounts = Amounts()
+    #: How many of the instances are on which backend; those with none are not named.
+    on: dict[str, int] = {}
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ ADMIN = [
     policy.DocumentedRuleDefault(
         "admin:backends:update",
         base.ADMIN,
-        "Enable, drain or disable a backend.",
+        "Enable, drain or disable a backend; set its weight and its tenants.",
         [{"method": "PATCH", "path": "/v1/admin/backends/{backend}"}],
     ),
 ]
@@ -29,7 +29,7 @@ TENANT = [
     policy.DocumentedRuleDefault(
         "backends:list",
         base.READER,
-        "List the backends that instances can be made on.",
+        "List the backends that the tenant may use.",
         [{"method": "GET", "path": "/v1/tenants/{tenant}/backends"}],
     ),
 ]

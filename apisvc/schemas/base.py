@@ -125,6 +125,11 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of query strings. A parameter that may be repeated is a ``tuple[X, ...]``; a bool is true or false."""
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether a request that could write was told not to; then no answer is kept under its Idempotency-Key."""
+        return False
+
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what is answered."""

@@ -62,7 +62,14 @@ class StatusView(base.View, frozen=True, kw_only=True):
     restarts: int
     started_at: base.Timestamp | None
     finished_at: base.Timestamp | None
-    observed_at: base.Timestamp | None
+    observed_at: Annotated[
+        base.Timestamp | None,
+        msgspec.Meta(description="When this was seen first; with `stale`, when it was seen last."),
+    ]
+    stale: Annotated[
+        bool,
+        msgspec.Meta(description="The backend is out of sight; this is what was seen before it went."),
+    ]
     observed_generation: Annotated[
         int, msgspec.Meta(description="The generation that the state speaks of; less than generation: wait.")
     ]
@@ -105,8 +112,14 @@ class InstanceList(base.View, frozen=True, kw_only=True):
     next: str | None
 
 
-def view(found: codec.Versioned[instances.Instance], actions: Mapping[str, ActionView]) -> InstanceView:
-    """An instance as everybody sees it who may."""
+def view(
+    found: codec.Versioned[instances.Instance],
+    actions: Mapping[str, ActionView],
+    *,
+    stale: bool,
+    seen_at: float | None,
+) -> InstanceView:
+    """An instance as everybody sees it who may. ``seen_at``: of a stale one, when its backend was last seen."""
     instance = found.value
     return InstanceView(
         id=instance.id,
@@ -114,8 +127,8 @@ def view(found: codec.Versioned[instances.Instance], actions: Mapping[str, Actio
         tenant_id=instance.tenant_id,
         description=instance.description,
         labels=instance.labels,
-        spec=_spec(instance.spec),
-        status=_status(instance.status),
+        spec=spec_view(instance.spec),
+        status=_status(instance.status, stale, seen_at),
         generation=instance.generation,
         actions=actions,
         created_at=base.timestamp(instance.created_at),
@@ -126,7 +139,8 @@ def view(found: codec.Versioned[instances.Instance], actions: Mapping[str, Actio
     )
 
 
-def _spec(spec: instances.Spec) -> SpecView:
+def spec_view(spec: instances.Spec) -> SpecView:
+    """What was asked, without secrets."""
     return SpecView(
         backend=spec.backend,
         image=spec.image,
@@ -156,7 +170,10 @@ def _retry(retry: instances.Retry) -> RetryView:
     return RetryView(attempts=retry.attempts, next_at=base.timestamp(retry.next_at))
 
 
-def _status(status: instances.Status) -> StatusView:
+def _status(status: instances.Status, stale: bool, seen_at: float | None) -> StatusView:
+    observed_at = status.observed_at
+    if stale and observed_at is not None and seen_at is not None:
+        observed_at = max(observed_at, seen_at)
     return StatusView(
         state=status.state,
         fault=_fault(status.fault) if status.fault else None,
@@ -167,7 +184,8 @@ def _status(status: instances.Status) -> StatusView:
         restarts=status.restarts,
         started_at=base.timestamp(status.started_at),
         finished_at=base.timestamp(status.finished_at),
-        observed_at=base.timestamp(status.observed_at),
+        observed_at=base.timestamp(observed_at),
+        stale=stale,
         observed_generation=status.observed_generation,
         reason=status.reason,
         message=status.message,

@@ -70,14 +70,32 @@ RestartPolicy = Annotated[
     instances.RestartPolicy, msgspec.Meta(description="What follows when it ends by itself.")
 ]
 
+_Capability = Annotated[str, msgspec.Meta(min_length=1, max_length=63, examples=["logs"])]
+
 _OwnName = Annotated[base.DnsLabel, msgspec.Meta(description="Unique in the tenant; null: one is made.")]
 _Backend = Annotated[
     str, msgspec.Meta(description="Where to run it; null: the service chooses.", min_length=1, max_length=63)
+]
+_Driver = Annotated[
+    str,
+    msgspec.Meta(
+        description="Only on a backend of this kind: `kubernetes`, `openstack`, ...",
+        min_length=1,
+        max_length=63,
+        examples=["kubernetes"],
+    ),
+]
+_Requires = Annotated[
+    tuple[_Capability, ...],
+    msgspec.Meta(
+        description="Only on a backend with all of these capabilities.", max_length=32, examples=[["logs"]]
+    ),
 ]
 _HasName = Annotated[str, msgspec.Meta(description="Has this name.", max_length=63)]
 _OnBackend = Annotated[str, msgspec.Meta(description="Is on this backend.", max_length=63)]
 _HasFlavor = Annotated[str, msgspec.Meta(description="Has this flavor, by id or name.", max_length=63)]
 _HasImage = Annotated[str, msgspec.Meta(description="Has this image, by id or name.", max_length=63)]
+_IsStale = Annotated[bool, msgspec.Meta(description="Its backend is out of sight, or is not.")]
 _OfTenant = Annotated[str, msgspec.Meta(description="Of this tenant, by id or name.", max_length=63)]
 _Tail = Annotated[int, msgspec.Meta(description="Only the last lines.", ge=0, le=1_000_000)]
 
@@ -91,6 +109,8 @@ class InstanceCreate(base.Body, frozen=True, kw_only=True):
     image: base.Ref
     flavor: base.Ref
     backend: _Backend | None = None
+    driver: _Driver | None = None
+    requires: _Requires = ()
     command: Command = ()
     args: Args = ()
     env: Env = {}
@@ -104,6 +124,18 @@ class InstanceCreate(base.Body, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_size("command and args", [*self.command, *self.args])
         check_environment(self.env, self.secret_env)
+
+
+class CreateQuery(base.Query, frozen=True, kw_only=True):
+    """Whether it is meant."""
+
+    dry_run: Annotated[
+        bool, msgspec.Meta(description="Only tell what would come of it, and change nothing.")
+    ] = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        return self.dry_run
 
 
 class InstanceUpdate(base.Body, frozen=True, kw_only=True):
@@ -144,10 +176,11 @@ class InstanceQuery(base.ListQuery, frozen=True, kw_only=True):
     backend: _OnBackend | None = None
     flavor: _HasFlavor | None = None
     image: _HasImage | None = None
+    stale: _IsStale | None = None
     label: tuple[base.LabelFilter, ...] = ()
 
     def matches(self, instance: instances.Instance) -> bool:
-        """Whether everything that is given holds for ``instance``."""
+        """Whether everything that is given holds for ``instance``, but ``stale``, which it does not know itself."""
         spec = instance.spec
         return (
             (not self.state or instance.status.state in self.state)

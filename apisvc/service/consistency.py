@@ -55,8 +55,8 @@ def check(store: storage.Store) -> tuple[int, list[str]]:
     found: list[str] = []
     computed: dict[str, Any] = {}
     indexed: dict[str, Any] = {}
-    ledgers: dict[str, tenants.Amounts] = {}
-    used: dict[str, tenants.Amounts] = {}
+    ledgers: dict[str, tenants.Ledger] = {}
+    counted: dict[str, tenants.Ledger] = {}
     present: set[str] = set()
     needed: list[tuple[str, str]] = []
     for record in read(store):
@@ -74,18 +74,18 @@ def check(store: storage.Store) -> tuple[int, list[str]]:
         if prefix in _INDEXES:
             indexed[record.key] = value
         elif isinstance(value, tenants.Ledger):
-            ledgers[value.tenant_id] = value.used
+            ledgers[record.key] = value
         else:
             computed.update(_implied(record.key, value))
             needed += [(record.key, key) for key in _needs(record.key, value)]
         if isinstance(value, tenants.Tenant):
-            used.setdefault(value.id, tenants.Amounts())
+            counted.setdefault(keys.join(keys.LEDGERS, value.id), tenants.Ledger(tenant_id=value.id))
         elif isinstance(value, instances.Instance):
-            used[value.tenant_id] = used.get(value.tenant_id, tenants.Amounts()).plus(value.spec.amounts)
+            _count(counted, value)
     found += _differences(computed, indexed, "the records say", "it is")
     found += _differences(
-        {keys.join(keys.LEDGERS, tenant): amounts for tenant, amounts in used.items()},
-        {keys.join(keys.LEDGERS, tenant): amounts for tenant, amounts in ledgers.items()},
+        counted,
+        ledgers,
         "the instances take",
         "the ledger says",
     )
@@ -97,6 +97,18 @@ def check(store: storage.Store) -> tuple[int, list[str]]:
         if keys.join(keys.INSTANCE_TENANTS, keys.last(key)) in present
     ]
     return len(present), found
+
+
+def _count(ledgers: dict[str, tenants.Ledger], instance: instances.Instance) -> None:
+    """Add an instance to its tenant's ledger."""
+    key = keys.join(keys.LEDGERS, instance.tenant_id)
+    before = ledgers.get(key) or tenants.Ledger(tenant_id=instance.tenant_id)
+    backend = instance.spec.backend
+    ledgers[key] = tenants.Ledger(
+        tenant_id=instance.tenant_id,
+        used=before.used.plus(instance.spec.amounts),
+        on={**before.on, backend: before.on.get(backend, 0) + 1},
+    )
 
 
 def read(store: storage.Store, revision: int | None = None) -> Iterator[storage.Record]:

@@ -1,5 +1,6 @@
 """The rules of instances: wishes are recorded here, durably and within the quota; workers fulfil them."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,21 +8,22 @@ import msgspec
 
 from apisvc import errors
 from apisvc.compute import base as compute
-from apisvc.model import codec, events, instances, keys, tenants
+from apisvc.model import codec, instances, keys, tenants
 from apisvc.schemas import instance_views as views
 from apisvc.schemas import instances as schema
 from apisvc.service import (
     actions,
     context,
+    creation,
+    instance_records,
     ledgers,
     listing,
     memberships,
     records,
     resolution,
+    sight,
     transaction,
-    workloads,
 )
-from apisvc.service import tenants as tenant_rules
 
 Committed = transaction.Committed[instances.Instance]
 Found = codec.Versioned[instances.Instance]
@@ -37,28 +39,29 @@ class Instances:
         self._store = transactor.store
         self._loaded = loaded
         self._resolver = resolution.Resolver(transactor.store, loaded)
+        self._sight = sight.Sight(transactor.store, loaded, transactor.clock)
+        self._creation = creation.Creation(self._resolver, transactor.secrets)
 
     # Reading
 
     def get(self, ctx: context.Context, tenant_id: str, ref: str) -> Found:
         """The tenant's instance with this id or name, or NotFound. One read by id."""
-        return _named(tenant_id).get(self._store, ref, deadline=ctx.deadline)
+        return instance_records.named(tenant_id).get(self._store, ref, deadline=ctx.deadline)
 
     def list(
         self, ctx: context.Context, tenant_id: str, query: schema.InstanceQuery, page: listing.Page
     ) -> listing.Listed[instances.Instance]:
         """The tenant's instances, oldest first."""
         place = keys.under(keys.INSTANCES, tenant_id)
-        return listing.scan(
-            self._store, place, instances.Instance, page, keep=query.matches, deadline=ctx.deadline
-        )
+        keep = self._filter(ctx, query)
+        return listing.scan(self._store, place, instances.Instance, page, keep=keep, deadline=ctx.deadline)
 
     def list_all(
         self, ctx: context.Context, query: schema.InstanceQuery, page: listing.Page, *, tenant_id: str | None
     ) -> listing.Listed[instances.Instance]:
         """The instances of all tenants (or of one), by tenant and then oldest first."""
         within = None if tenant_id is None else [keys.under(keys.INSTANCES, tenant_id)]
-        return self._scan(ctx, page, query.matches, within)
+        return self._scan(ctx, page, self._filter(ctx, query), within)
 
     def list_own(
         self, ctx: context.Context, query: schema.InstanceQuery, page: listing.Page
@@ -66,13 +69,25 @@ class Instances:
         """What the caller made, in the tenants that it is a member of."""
         user_id = memberships.caller(ctx).user_id
         within = [keys.under(keys.INSTANCES, tenant) for tenant in memberships.tenants_of(self._store, ctx)]
-        return self._scan(
-            ctx, page, lambda found: found.created_by == user_id and query.matches(found), within
-        )
+        keep = self._filter(ctx, query)
+        return self._scan(ctx, page, lambda found: found.created_by == user_id and keep(found), within)
 
-    def view(self, found: Found) -> views.InstanceView:
+    def view(self, ctx: context.Context, found: Found) -> views.InstanceView:
         """``found`` as it is answered."""
-        return views.view(found, actions.possible(found.value, self._loaded.get(found.value.spec.backend)))
+        return self.views(ctx, [found])[0]
+
+    def views(self, ctx: context.Context, found: Sequence[Found]) -> Sequence[views.InstanceView]:
+        """Each of ``found`` as it is answered; one read for all."""
+        lost = self._sight.of([one.value for one in found], deadline=ctx.deadline)
+        return [
+            views.view(
+                one,
+                actions.possible(one.value, self._loaded.get(one.value.spec.backend)),
+                stale=self._sight.stale(one.value, lost),
+                seen_at=lost.get(one.value.spec.backend),
+            )
+            for one in found
+        ]
 
     # Writing
 
@@ -83,46 +98,16 @@ class Instances:
         :raises WrongState: the tenant is not enabled.
         :raises AlreadyExists, NoBackend, QuotaExceeded:
         """
-        box = self._transactor.secrets
-        secret_env = {name: workloads.seal(value, box) for name, value in body.secret_env.items()}
+        making = self._creation.making(ctx, tenant_id, body)
+        return self._transactor.transact(
+            ctx, lambda txn: making(txn).instance, turn=keys.join(keys.LEDGERS, tenant_id)
+        )
 
-        spec: instances.Spec | None = None
-
-        def work(txn: transaction.Transaction) -> instances.Instance:
-            nonlocal spec
-            tenant = _enabled_tenant(txn, tenant_id)
-            # PERF: once, however often others are quicker at the ledger.
-            spec = spec or self._resolver.new_spec(body, secret_env, deadline=ctx.deadline)
-            instance_id = txn.ids.new()
-            instance = instances.Instance(
-                id=instance_id,
-                tenant_id=tenant.id,
-                name=body.name or f"instance-{instance_id[-12:]}",
-                description=body.description,
-                labels=body.labels,
-                spec=spec,
-                created_at=txn.now,
-                updated_at=txn.now,
-                created_by=ctx.actor.id,
-            )
-            _named(tenant.id).take_name(txn, instance.name, instance.id)
-            used = ledgers.charge(txn, tenant, spec.amounts)
-            txn.put(keys.join(keys.INSTANCES, tenant.id, instance.id), instance)
-            txn.put(keys.join(keys.INSTANCE_TENANTS, instance.id), tenant.id)
-            _event(
-                txn,
-                "create",
-                instance,
-                backend=spec.backend,
-                image=spec.image,
-                flavor=spec.flavor,
-                power=spec.power.value,
-                amounts=spec.amounts.as_dict(),
-                used=used.as_dict(),
-            )
-            return instance
-
-        return self._transactor.transact(ctx, work, turn=keys.join(keys.LEDGERS, tenant_id))
+    def plan(self, ctx: context.Context, tenant_id: str, body: schema.InstanceCreate) -> creation.Plan:
+        """What :meth:`create` would do at this moment: the same steps, and the same errors, but nothing written."""
+        revision = self._store.revision(deadline=ctx.deadline)
+        made = self._transactor.rehearse(ctx, self._creation.making(ctx, tenant_id, body))
+        return dataclasses.replace(made, revision=revision)
 
     def update(
         self, ctx: context.Context, tenant_id: str, ref: str, body: schema.InstanceUpdate
@@ -145,15 +130,16 @@ class Instances:
             after = msgspec.structs.replace(before, **about, spec=spec)
             detail: dict[str, Any] = {"changes": _changes(before, after)}
             if after.name != before.name:
-                _named(tenant_id).take_name(txn, after.name, after.id)
-                _named(tenant_id).drop_name(txn, before.name)
+                instance_records.named(tenant_id).take_name(txn, after.name, after.id)
+                instance_records.named(tenant_id).drop_name(txn, before.name)
             if spec != before.spec:
-                tenant = _enabled_tenant(txn, tenant_id)
+                tenant = instance_records.enabled_tenant(txn, tenant_id)
                 after = msgspec.structs.replace(after, generation=before.generation + 1)
                 difference = spec.amounts.minus(before.spec.amounts)
                 if difference != tenants.Amounts():
-                    used = ledgers.charge(txn, tenant, difference)
-                    detail.update(amounts=spec.amounts.as_dict(), used=used.as_dict())
+                    ledger = ledgers.read(txn, tenant.id)
+                    ledger = ledgers.charge(txn, tenant, ledger, difference, spec.backend)
+                    detail.update(amounts=spec.amounts.as_dict(), used=ledger.used.as_dict())
             return after, detail
 
         return self._change(ctx, tenant_id, ref, "update", decide)
@@ -169,7 +155,7 @@ class Instances:
         def decide(txn: transaction.Transaction, before: instances.Instance) -> _Change:
             actions.require(before, self._loaded.get(before.spec.backend), action.value)
             if action is not schema.Action.STOP:
-                _enabled_tenant(txn, tenant_id)
+                instance_records.enabled_tenant(txn, tenant_id)
             after = actions.apply(before, action)
             return after, {"power": after.spec.power.value}
 
@@ -191,6 +177,15 @@ class Instances:
 
     # Within
 
+    def _filter(
+        self, ctx: context.Context, query: schema.InstanceQuery
+    ) -> Callable[[instances.Instance], bool]:
+        """Whether an instance is asked for."""
+        if query.stale is None:
+            return query.matches
+        lost = self._sight.all(deadline=ctx.deadline)
+        return lambda found: query.matches(found) and self._sight.stale(found, lost) is query.stale
+
     def _change(
         self,
         ctx: context.Context,
@@ -200,7 +195,7 @@ class Instances:
         decide: Callable[[transaction.Transaction, instances.Instance], "_Change"],
     ) -> Committed:
         """Write what ``decide`` makes of an instance; nothing when that is the instance itself."""
-        named = _named(tenant_id)
+        named = instance_records.named(tenant_id)
         revision: int | None = None
 
         def work(txn: transaction.Transaction) -> instances.Instance:
@@ -219,7 +214,9 @@ class Instances:
             revision = None
             after = msgspec.structs.replace(after, updated_at=txn.now)
             txn.put(key, after)
-            _event(txn, verb, after, before=found.revision, generation=after.generation, **detail)
+            instance_records.event(
+                txn, verb, after, before=found.revision, generation=after.generation, **detail
+            )
             return after
 
         done = self._transactor.transact(ctx, work)
@@ -247,22 +244,6 @@ class Instances:
 _Change = tuple[instances.Instance, dict[str, Any]]
 
 
-def _named(tenant_id: str) -> records.Named[instances.Instance]:
-    return records.Named(
-        "instance",
-        instances.Instance,
-        keys.under(keys.INSTANCES, tenant_id),
-        keys.under(keys.INSTANCE_NAMES, tenant_id),
-    )
-
-
-def _enabled_tenant(txn: transaction.Transaction, tenant_id: str) -> tenants.Tenant:
-    """The tenant, guarded: it is still enabled when the transaction commits."""
-    tenant = tenant_rules.NAMED.read(txn, tenant_id).value
-    tenant_rules.require_enabled(tenant)
-    return tenant
-
-
 def _changes(before: instances.Instance, after: instances.Instance) -> dict[str, Any]:
     """What an update did, for its event: of environments no values, of secrets not even encrypted ones."""
     changes = records.changes(msgspec.structs.replace(before, spec=after.spec, status=after.status), after)
@@ -278,15 +259,3 @@ def _changes(before: instances.Instance, after: instances.Instance) -> dict[str,
         if names:
             changes[field] = {"names": names}
     return changes
-
-
-def _event(
-    txn: transaction.Transaction,
-    verb: str,
-    instance: instances.Instance,
-    *,
-    before: int | None = None,
-    **detail: Any,
-) -> None:
-    target = events.Target(kind="instance", id=instance.id, name=instance.name)
-    txn.event(f"instance.{verb}", target, tenant_id=instance.tenant_id, before=before, **detail)

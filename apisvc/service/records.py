@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -33,11 +33,15 @@ class Named(Generic[T]):
         """The id that ``ref``, an id or a name, stands for; None: not a name in use. An id is not looked up."""
         if is_id(ref):
             return ref.lower()
-        if not _NAME.match(ref):
+        name = self.name_key(ref)
+        if name is None:
             return None
-        name = keys.join(self.names, ref)
         entry = store.get([name], deadline=deadline).records.get(name)
         return codec.decode(entry.value, str) if entry else None
+
+    def name_key(self, ref: str) -> str | None:
+        """Where the id of what has the name ``ref`` is kept; None: it is no name."""
+        return None if is_id(ref) or not _NAME.match(ref) else keys.join(self.names, ref)
 
     def find(self, store: storage.Store, ref: str, *, deadline: float) -> codec.Versioned[T] | None:
         """The record with the id or the name ``ref``: one read by id, two by name."""
@@ -100,15 +104,20 @@ def get_many(
     store: storage.Store, wanted: Sequence[str], kind: type[R], *, deadline: float
 ) -> list[codec.Versioned[R] | None]:
     """The records of any number of keys, in their order; each store call shows one revision."""
-    found: list[codec.Versioned[R] | None] = []
+    records = get_raw(store, wanted, deadline=deadline)
+    return [
+        codec.Versioned(codec.decode(record.value, kind), record.revision) if record else None
+        for record in map(records.get, wanted)
+    ]
+
+
+def get_raw(store: storage.Store, wanted: Sequence[str], *, deadline: float) -> Mapping[str, storage.Record]:
+    """The records there are of any number of keys, not decoded; each store call shows one revision."""
+    if len(wanted) <= storage.MAX_OPS:
+        return store.get(wanted, deadline=deadline).records if wanted else {}
+    found: dict[str, storage.Record] = {}
     for first in range(0, len(wanted), storage.MAX_OPS):
-        part = wanted[first : first + storage.MAX_OPS]
-        records = store.get(part, deadline=deadline).records
-        for key in part:
-            record = records.get(key)
-            found.append(
-                codec.Versioned(codec.decode(record.value, kind), record.revision) if record else None
-            )
+        found.update(store.get(wanted[first : first + storage.MAX_OPS], deadline=deadline).records)
     return found
 
 

@@ -1,19 +1,45 @@
 """From what a request names to a spec with everything resolved and copied."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from apisvc import errors
 from apisvc.compute import base as compute
-from apisvc.model import catalogue, instances
+from apisvc.model import catalogue, codec, instances, keys
 from apisvc.schemas import instances as schema
 from apisvc.service import flavors, images, placement, records, secrets, workloads
 from apisvc.storage import base as storage
 
+T = TypeVar("T")
+
 #: Fields of a spec that a PATCH takes as they are.
 _PLAIN = ("command", "args", "env", "ports", "restart_policy")
+
+
+#: Fields of a spec that are those of a request, and that not every driver takes.
+_OPTIONAL = compute.OPTIONAL_FIELDS
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resolved:
+    """A new instance of which all is known but where."""
+
+    #: Without backend and image reference.
+    spec: instances.Spec
+    wish: placement.Wish
+    candidates: Mapping[str, placement.Candidate]
+
+    def place(self, tenant_id: str, own: Mapping[str, int]) -> tuple[instances.Spec, placement.Decision]:
+        """The complete spec, for a tenant that has ``own`` instances on the backends, and why there.
+
+        :raises InvalidRequest, NoBackend:
+        """
+        decision = placement.choose(self.candidates, self.wish, tenant_id, own)
+        spec = msgspec.structs.replace(self.spec, backend=decision.backend.name, image_ref=decision.reference)
+        return spec, decision
 
 
 class Resolver:
@@ -23,36 +49,48 @@ class Resolver:
         self._store = store
         self._loaded = loaded
 
-    def new_spec(
+    def resolve(
         self, body: schema.InstanceCreate, secret_env: dict[str, str], *, deadline: float
-    ) -> instances.Spec:
-        """The spec of a new instance; ``secret_env`` is sealed already.
+    ) -> "Resolved":
+        """What a new instance needs to be placed; ``secret_env`` is sealed already.
 
-        :raises InvalidRequest, NoBackend:
+        PERF: one read for what it names by name, one for all records.
+
+        :raises InvalidRequest: the image or the flavor is not there.
         """
-        image: catalogue.Image = self._named(images.Images.entries, "image", body.image, deadline)
-        flavor: catalogue.Flavor = self._named(flavors.Flavors.entries, "flavor", body.flavor, deadline)
-        backend, reference = placement.choose(
-            self._store, self._loaded, image, body.backend, deadline=deadline
+        image_id, flavor_id = self._ids(
+            (images.Images.entries, body.image), (flavors.Flavors.entries, body.flavor), deadline=deadline
         )
-        return instances.Spec(
-            backend=backend.name,
+        wanted = [keys.join(keys.IMAGES, image_id or "-"), keys.join(keys.FLAVORS, flavor_id or "-")]
+        found = records.get_raw(self._store, [*wanted, *placement.keys_of(self._loaded)], deadline=deadline)
+        image = _there(found, wanted[0], "image", body.image, catalogue.Image)
+        flavor = _there(found, wanted[1], "flavor", body.flavor, catalogue.Flavor)
+        asked = {name: getattr(body, name) for name in _OPTIONAL.intersection(body.__struct_fields__)}
+        spec = instances.Spec(
+            **{**asked, "secret_env": secret_env},
+            backend="",
             image_id=image.id,
             image=image.name,
-            image_ref=reference,
+            image_ref="",
             flavor_id=flavor.id,
             flavor=flavor.name,
             vcpus=flavor.vcpus,
             ram_mb=flavor.ram_mb,
             disk_gb=flavor.disk_gb,
-            command=body.command,
-            args=body.args,
-            env=body.env,
-            secret_env=secret_env,
-            ports=body.ports,
             restart_policy=body.restart_policy,
             power=body.power,
         )
+        wish = placement.Wish(
+            image=image,
+            vcpus=spec.vcpus,
+            ram_mb=spec.ram_mb,
+            disk_gb=spec.disk_gb,
+            fields=placement.set_fields(spec),
+            backend=body.backend,
+            driver=body.driver,
+            requires=body.requires,
+        )
+        return Resolved(spec, wish, placement.candidates(self._loaded, found))
 
     def changed_spec(
         self, spec: instances.Spec, body: schema.InstanceUpdate, box: secrets.SecretBox, *, deadline: float
@@ -72,6 +110,7 @@ class Resolver:
         if "secret_env" in asked:
             changes["secret_env"] = _merged(spec.secret_env, asked["secret_env"], box)
         changed = msgspec.structs.replace(spec, **changes)
+        self._require_accepted(spec.backend, placement.set_fields(changed), changes)
         if {"command", "args", "env", "secret_env"} & set(changes):
             _check(changed, box)
         return changed
@@ -90,13 +129,48 @@ class Resolver:
             )
         return {"image_id": image.id, "image": image.name, "image_ref": reference}
 
+    def _require_accepted(self, name: str, fields: Sequence[str], changes: Mapping[str, Any]) -> None:
+        """The instance stays where it is, so its driver must take what is set anew."""
+        backend = self._loaded.get(name)
+        asked = [field for field in fields if field in changes]
+        reason = backend and placement.refusal(backend.driver, backend.driver_name, asked)
+        if reason:
+            raise errors.NoBackend(
+                f"The instance's backend cannot run it: {reason}.",
+                rejected=[{"backend": name, "reason": reason}],
+            )
+
+    def _ids(self, *wanted: tuple[records.Named[Any], str], deadline: float) -> list[str | None]:
+        """What each id or name stands for, in one read; None: no name in use."""
+        names = [entries.name_key(ref) for entries, ref in wanted]
+        asked = [name for name in names if name is not None]
+        found = self._store.get(asked, deadline=deadline).records if asked else {}
+        ids: list[str | None] = []
+        for (_, ref), name in zip(wanted, names, strict=True):
+            entry = found.get(name) if name is not None else None
+            ids.append(
+                ref.lower() if records.is_id(ref) else codec.decode(entry.value, str) if entry else None
+            )
+        return ids
+
     def _named(self, entries: records.Named[Any], field: str, ref: str, deadline: float) -> Any:
         found = entries.find(self._store, ref, deadline=deadline)
         if found is None:
-            raise errors.InvalidRequest(
-                f"There is no {field} {ref!r}.", errors=(errors.FieldError(f"/{field}", "is not there"),)
-            )
+            raise _missing(field, ref)
         return found.value
+
+
+def _there(found: Mapping[str, storage.Record], key: str, field: str, ref: str, kind: type[T]) -> T:
+    record = found.get(key)
+    if record is None:
+        raise _missing(field, ref)
+    return codec.decode(record.value, kind)
+
+
+def _missing(field: str, ref: str) -> errors.InvalidRequest:
+    return errors.InvalidRequest(
+        f"There is no {field} {ref!r}.", errors=(errors.FieldError(f"/{field}", "is not there"),)
+    )
 
 
 def _merged(

@@ -64,6 +64,10 @@ class Transactor:
         with self._turns.of(turn, ctx.deadline) if turn is not None else contextlib.nullcontext():
             return self._until_committed(ctx, work)
 
+    def rehearse(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> T:
+        """What ``work`` returns or raises, with nothing written: the transaction is thrown away."""
+        return work(Transaction(self, ctx))
+
     def _until_committed(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> Committed[T]:
         pause = 0.001
         while True:

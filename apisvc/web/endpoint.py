@@ -196,7 +196,7 @@ class Endpoint:
         """Call the handler, once for all requests with the same Idempotency-Key."""
         caller = call.context.identity
         key = idempotency.key_of(call.request, self.operation)
-        if key is None or caller is None:
+        if key is None or caller is None or _only_asks(call.query):
             return self.operation.handler(call)
         wanted = idempotency.replayable(call, caller, key, raw)
         call.context = dataclasses.replace(call.context, replayable=wanted)
@@ -233,7 +233,8 @@ class Endpoint:
             return
         reads = req.method in ("GET", "HEAD")
         if answer.revision is not None:
-            resp.set_header("ETag", etag.of(answer.revision))
+            if answer.tagged and not self.operation.untagged:
+                resp.set_header("ETag", etag.of(answer.revision))
             # APPSEC: What a write answers may be a token; nobody is to keep that.
             resp.set_header("Cache-Control", "private, no-cache" if reads else "no-store")
         if reads and self._not_modified(call, resp, answer.revision):
@@ -258,3 +259,8 @@ class Endpoint:
             return False
         resp.status = 304
         return True
+
+
+def _only_asks(asked: Any) -> bool:
+    """Whether the query says that nothing is to be changed."""
+    return isinstance(asked, base.Query) and asked.changes_nothing

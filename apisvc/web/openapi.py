@@ -116,7 +116,12 @@ class _Schemas:
     """The JSON Schemas of all types in the table."""
 
     def __init__(self, operations: Iterable[operation.Operation]) -> None:
-        types = {kind for op in operations for kind in (op.body, op.query, op.answer) if kind is not None}
+        types = {
+            kind
+            for op in operations
+            for kind in (op.body, op.query, op.answer, *op.other_answers.values())
+            if kind is not None
+        }
         self._types = [problems.Problem, *sorted(types, key=lambda kind: (kind.__module__, kind.__name__))]
         found, self.components = msgspec.json.schema_components(self._types, ref_template=_TEMPLATE)
         self._refs = dict(zip(self._types, found, strict=True))
@@ -238,7 +243,12 @@ def _responses(op: operation.Operation, schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": op.summary + ".", "headers": _header_refs(headers)}
     if content:
         success["content"] = content
-    responses: dict[str, Any] = {str(status): success for status in (op.status, *op.other_statuses)}
+    responses: dict[str, Any] = {str(op.status): success}
+    for status, kind in op.other_answers.items():
+        other = {**success, "content": {"application/json": {"schema": schemas.ref(kind)}}}
+        responses[str(status)] = (
+            other if kind is op.answer else {**other, "headers": _header_refs(headers[:2])}
+        )
     if _has_etag(op) and op.method == "GET":
         responses["304"] = {
             "description": "It is still what If-None-Match names.",
@@ -257,7 +267,7 @@ def _is_list(op: operation.Operation) -> bool:
 
 
 def _has_etag(op: operation.Operation) -> bool:
-    if op.answer is None or op.personal:
+    if op.answer is None or op.untagged:
         return False
     return any(field.name == "revision" for field in msgspec.structs.fields(op.answer))
 

@@ -77,6 +77,8 @@ class Answer:
     status: int | None = None
     #: Sent as the ETag.
     revision: int | None = None
+    #: False: it says more than its revision stands for, so nobody may take it for unchanged; no ETag.
+    tagged: bool = True
     #: Path of what was made or is under way.
     location: str | None = None
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -112,12 +114,12 @@ class Operation:
     #: The Struct answered; None: no body.
     answer: type | None = None
     status: int = 200
-    #: Other statuses of success (an ``Answer`` names its own), for the document.
-    other_statuses: Sequence[int] = ()
+    #: Other statuses of success (an ``Answer`` names its own) with the Struct answered, for the document.
+    other_answers: Mapping[int, type] = dataclasses.field(default_factory=dict)
     #: What can go wrong beyond what the guard itself answers (400, 401, 403, 404 of the tenant, 503).
     errors: Sequence[type[ApisvcError]] = ()
-    #: What it answers depends on the caller too: its revision is no ETag.
-    personal: bool = False
+    #: What it answers depends on more than the resource (the caller, what workers saw): its revision is no ETag.
+    untagged: bool = False
     #: Takes If-Match (every write that replaces or removes).
     conditional: bool = False
     #: The media types it streams, e.g. ``("text/event-stream",)``; such an answer has no schema.

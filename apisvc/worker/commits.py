@@ -97,7 +97,7 @@ class Commits:
             if found is None or claim is None or claim.revision != held.claim:
                 raise Overtaken
             used = found.value.spec.amounts
-            ledgers.release(txn, instance.tenant_id, used)
+            ledgers.release(txn, instance.tenant_id, used, instance.spec.backend)
             txn.delete(held.key)
             txn.delete(keys.join(keys.INSTANCE_NAMES, instance.tenant_id, instance.name))
             txn.delete(keys.join(keys.INSTANCE_TENANTS, instance.id))

@@ -3,6 +3,7 @@
 Of all workers that have the backend, one does this (rendezvous hashing).
 """
 
+import dataclasses
 import logging
 import threading
 import time
@@ -13,15 +14,27 @@ from apisvc import errors
 from apisvc.compute import base as compute
 from apisvc.model import backends, codec, events, instances, keys
 from apisvc.service import transaction
-from apisvc.worker import membership, metrics, outcome, reconcile, steps, view
+from apisvc.worker import capacity, membership, metrics, outcome, reconcile, steps, view
 from apisvc.worker import site as sites
 
 LOG = logging.getLogger(__name__)
 
-#: A health record that says the same is written again after this many seconds.
-HEALTH_EVERY = 120.0
+#: Looks that may fail to come until a health record no longer speaks of the present.
+MISSED_LOOKS = 3
 #: Seconds until a cut watch of the backend is opened again: the first and the longest pause.
 WATCH_BACKOFF = (0.2, 30.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look at a backend has found."""
+
+    healthy: bool
+    version: str = ""
+    detail: str = ""
+    capacity: backends.Capacity | None = None
+    #: Those that the worker knows of.
+    instances: int = 0
 
 
 class Resync:
@@ -44,6 +57,7 @@ class Resync:
         self._interval = interval
         self._stop = threading.Event()
         self._orphans: set[str] = set()
+        self._nodes_told = True
         #: Store revision and sight of each instance, where the two said the same.
         self._agreed: dict[str, tuple[int, compute.Observed | None]] = {}
         self._threads = [threading.Thread(target=self._run, name=f"resync {site.name}", daemon=True)]
@@ -93,9 +107,10 @@ class Resync:
             seen = self._site.look_at_all()
         except compute.DriverError as error:
             # Not listed in full: nothing is gone because of that.
-            self._report(term, False, "", error.message)
+            self._report(term, _Found(False, detail=error.message, instances=len(before)))
             return
-        self._report(term, True, health.version, health.detail)
+        found = _Found(True, health.version, health.detail, self._capacity(), len(before))
+        self._report(term, found)
         agreed: dict[str, tuple[int, compute.Observed | None]] = {}
         for known in before:
             observed = seen.pop(known.instance.id, None)
@@ -170,7 +185,20 @@ class Resync:
         record = self._transactor.store.get([key]).records.get(key)
         return codec.decode(record.value, backends.Backend).state if record else backends.BackendState.ENABLED
 
-    def _report(self, term: membership.Term, healthy: bool, version: str, detail: str) -> None:
+    def _capacity(self) -> backends.Capacity | None:
+        """What the nodes have free. A backend that does not say (perhaps to us) is healthy all the same."""
+        try:
+            nodes = self._site.nodes()
+        except compute.DriverError as error:
+            if self._nodes_told:
+                LOG.warning("Backend %s does not tell its nodes: %s", self._site.name, error.message)
+            self._nodes_told = False
+            return None
+        self._nodes_told = True
+        return None if nodes is None else capacity.summary(nodes, self._transactor.clock.now())
+
+    def _report(self, term: membership.Term, seen: "_Found") -> None:
+        healthy = seen.healthy
         metrics.HEALTHY.labels(self._site.name).set(healthy)
         key = keys.join(keys.BACKEND_HEALTH, self._site.name)
 
@@ -181,16 +209,22 @@ class Resync:
             health = backends.BackendHealth(
                 name=self._site.name,
                 healthy=healthy,
-                version=version,
-                detail=detail,
+                version=seen.version,
+                detail=seen.detail,
                 since=since,
                 checked_at=txn.now,
+                good_until=txn.now + MISSED_LOOKS * max(backends.HEALTH_EVERY, self._interval),
+                seen_at=txn.now if healthy else before.seen_at if before else None,
+                capacity=seen.capacity,
+                instances=seen.instances,
             )
-            if before and msgspec.structs.replace(before, checked_at=txn.now) == health:
-                if abs(txn.now - before.checked_at) >= HEALTH_EVERY:  # a clock can be set back
+            if before and _says_the_same(before, health):
+                if abs(txn.now - before.checked_at) >= backends.HEALTH_EVERY:  # a clock can be set back
                     txn.put(key, health)  # a sign of life, not a change: no event
                 return
             txn.put(key, health)
+            if before and _state(before) == _state(health):
+                return  # what is free changes all the time, and is no news
             if before is None or before.healthy != healthy:
                 how = "is healthy" if healthy else "fails"
                 LOG.log(
@@ -198,14 +232,14 @@ class Resync:
                     "Backend %s %s: %s",
                     health.name,
                     how,
-                    detail,
+                    seen.detail,
                 )
             txn.event(
                 "backend.health",
                 events.Target(kind="backend", id=self._site.name, name=self._site.name),
                 before=found.revision if found else None,
                 healthy=healthy,
-                detail=detail,
+                detail=seen.detail,
             )
 
         with self._steps.step("store.health"):
@@ -236,3 +270,23 @@ class Resync:
         for known in self._view.on(self._site.name):
             if not reconcile.settled(known.instance):
                 self._view.heard_of(known.instance.id)
+
+
+def _state(health: backends.BackendHealth) -> tuple[bool, str, str]:
+    return health.healthy, health.version, health.detail
+
+
+def _says_the_same(before: backends.BackendHealth, after: backends.BackendHealth) -> bool:
+    """All but the instants."""
+
+    def timeless(health: backends.BackendHealth) -> backends.BackendHealth:
+        room = health.capacity
+        return msgspec.structs.replace(
+            health,
+            checked_at=0.0,
+            good_until=None,
+            seen_at=None,
+            capacity=room and msgspec.structs.replace(room, at=0.0),
+        )
+
+    return timeless(before) == timeless(after)

@@ -7,7 +7,7 @@ import collections
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from apisvc.compute import base as compute
@@ -100,6 +100,13 @@ class Site:
     def check(self) -> compute.Health:
         """Health; the same holds for its time."""
         return self.call_apart("check", lambda deadline: self.driver.check(deadline=deadline))
+
+    def nodes(self) -> Sequence[compute.Node] | None:
+        """The machines behind it; None: its driver does not know of any. The same holds for the time."""
+        driver = self.driver
+        if not isinstance(driver, compute.Nodes):
+            return None
+        return self.call_apart("nodes", lambda deadline: driver.nodes(deadline=deadline))
 
     def ensure_tenant(self, view: compute.TenantView) -> None:
         """Once for each change of the tenant, and again now and then."""

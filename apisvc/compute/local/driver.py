@@ -14,8 +14,6 @@ import functools
 import os
 import platform
 import re
-import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -25,7 +23,7 @@ from typing import Any, TypeVar, cast
 from oslo_config import cfg
 
 from apisvc.compute import base
-from apisvc.compute.local import folders, logs, supervisor, watch, wishes
+from apisvc.compute.local import folders, host, logs, supervisor, watch, wishes
 
 Phase = base.Phase
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -81,6 +79,7 @@ class LocalDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wa
                 help="Serve the API also to other hosts while this backend is enabled. Instances are commands "
                 "on this host with the rights of apisvc itself: whoever has a token has those rights.",
             ),
+            *host.OPTIONS,
         ]
 
     @property
@@ -193,21 +192,7 @@ class LocalDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wa
     def nodes(self, *, deadline: float) -> Sequence[base.Node]:
         wishes = [wish for name in self._names() if (wish := folders.Folder(self._parent, name).wish())]
         running = [wish for wish in wishes if wish["power"] == "running"]
-        os.makedirs(self._parent, mode=0o700, exist_ok=True)
-        disk = shutil.disk_usage(self._parent)
-        return [
-            base.Node(
-                name=socket.gethostname(),
-                ready=True,
-                vcpus=float(len(os.sched_getaffinity(0))),
-                ram_mb=(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")) >> 20,
-                disk_gb=disk.total >> 30,
-                vcpus_used=float(sum(wish["vcpus"] for wish in running)),
-                ram_mb_used=sum(wish["ram_mb"] for wish in running),
-                disk_gb_used=disk.used >> 30,
-                detail={"kernel": platform.release(), "machine": platform.machine()},
-            )
-        ]
+        return [host.node(self._parent, running, self.backend.conf)]
 
     def watch(self, *, stop: threading.Event) -> Iterator[str]:
         try:

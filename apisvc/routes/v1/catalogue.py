@@ -21,12 +21,15 @@ class Kind:
     word: str
     a_word: str
     entries: catalogue.Catalogue[Any]
-    view: Callable[[codec.Versioned[Any]], msgspec.Struct]
+    #: For one request: how each entry is shown.
+    viewer: Callable[[operation.Call], Callable[[codec.Versioned[Any]], msgspec.Struct]]
     view_type: type[msgspec.Struct]
     list_type: type[msgspec.Struct]
     #: Only for those who may write.
     create_type: type[msgspec.Struct] | None = None
     update_type: type[msgspec.Struct] | None = None
+    #: As :attr:`apisvc.web.operation.Operation.untagged`, of one that is shown.
+    untagged: bool = False
 
     @property
     def words(self) -> str:
@@ -43,26 +46,26 @@ class Entries:
 
     def list(self, call: operation.Call) -> operation.Answer:
         found = self._entries.list(call.context, call.page, name=call.query.name)
-        shown = [self._kind.view(item) for item in found.items]
+        shown = list(map(self._kind.viewer(call), found.items))
         return operation.Answer(
             self._kind.list_type(**{self._kind.words: shown, "next": call.next_url(found.marker)})
         )
 
     def show(self, call: operation.Call) -> operation.Answer:
         found = self._entries.get(call.context, call.path[self._kind.word])
-        return operation.Answer(self._kind.view(found), revision=found.revision)
+        return operation.Answer(self._kind.viewer(call)(found), revision=found.revision)
 
     def create(self, call: operation.Call) -> operation.Answer:
         return call.answer(self._entries.create(call.context, call.body))
 
     def created(self, call: operation.Call, entry: Any, revision: int) -> operation.Answer:
-        view = self._kind.view(codec.Versioned(entry, revision))
+        view = self._kind.viewer(call)(codec.Versioned(entry, revision))
         return operation.Answer(view, location=f"{self._place}/{entry.id}")
 
     def update(self, call: operation.Call) -> operation.Answer:
         done = self._entries.update(call.context, call.path[self._kind.word], call.body)
         return operation.Answer(
-            self._kind.view(codec.Versioned(done.result, done.revision)), revision=done.revision
+            self._kind.viewer(call)(codec.Versioned(done.result, done.revision)), revision=done.revision
         )
 
     def delete(self, call: operation.Call) -> operation.Answer:
@@ -93,6 +96,7 @@ def reading(kind: Kind, place: str, *, prefix: str = "") -> Sequence[operation.O
             tag=kind.words,
             handler=entries.show,
             policy=_rule(prefix, kind, "show"),
+            untagged=kind.untagged,
             answer=kind.view_type,
             errors=(errors.NotFound,),
         ),

@@ -90,7 +90,7 @@ def operations(
             body=schemas.MemberPut,
             answer=schemas.MemberView,
             errors=(errors.NotFound, errors.WrongState, errors.PreconditionFailed),
-            other_statuses=(201,),
+            other_answers={201: schemas.MemberView},
             conditional=True,
         ),
         operation.Operation(

@@ -203,7 +203,7 @@ class TestCompute(TestCase):
     def test_the_fake_driver_needs_no_options(self) -> None:
         code, document = self.document("compute", "fake", "--match", "a_new_driver")
         self.assertEqual((0, 1), (code, document["counts"]["passed"]), document)
-        self.assertEqual(["logs", "nodes", "power", "watch"], document["capabilities"])
+        self.assertEqual(["cordon", "logs", "nodes", "power", "watch"], document["capabilities"])
 
     def test_a_capability_that_is_declared_and_lacking(self) -> None:
         code, document = self.document("compute", "mute", *LIKE_FAKE, "--match", "logs_whole")

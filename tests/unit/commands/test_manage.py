@@ -162,7 +162,7 @@ class TestCheck(TestCase):
         self.assertEqual(1, code)
         self.assertIn('tenant-names/acme: the records say "t1", it is nothing', out)
         self.assertIn('flavor-names/big: the records say nothing, it is "f1"', out)
-        self.assertIn('ledgers/t1: the instances take {"instances":0,', out)
+        self.assertIn('ledgers/t1: the instances take {"tenant_id":"t1","used":{"instances":0,', out)
         self.assertIn("odds/1: this release knows no such record", out)
         self.assertIn("users/u1: ", out)
 

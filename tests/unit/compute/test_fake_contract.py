@@ -9,7 +9,7 @@ from apisvc.testing import backends, compute
 
 
 class TestInMemory(compute.ComputeSuite, unittest.TestCase):
-    capabilities = ("logs", "nodes", "power", "watch")
+    capabilities = ("cordon", "logs", "nodes", "power", "watch")
     patience = 5.0
     options = {}
 

@@ -6,7 +6,7 @@ from apisvc.compute import base, fake, fakecloud
 from apisvc.testing import backends, compute
 
 
-def judge(driver, test, capabilities=("logs", "nodes", "power", "watch"), patience=0.3):
+def judge(driver, test, capabilities=("cordon", "logs", "nodes", "power", "watch"), patience=0.3):
     """The result of one scenario for a driver class made from the fake one."""
     cloud = fakecloud.MemoryCloud()
 
@@ -40,7 +40,9 @@ class TestSuite(unittest.TestCase):
 
     def test_capabilities_declared_and_lacking_or_had_and_not_declared(self):
         test = "test_it_has_the_capabilities_it_declares"
-        self.assert_found(fake.FakeDriver, test, capabilities=("console", "logs", "nodes", "power", "watch"))
+        self.assert_found(
+            fake.FakeDriver, test, capabilities=("console", "cordon", "logs", "nodes", "power", "watch")
+        )
         self.assert_found(fake.FakeDriver, test, capabilities=("logs",))
 
     def test_a_capability_that_is_inherited_and_does_nothing(self):

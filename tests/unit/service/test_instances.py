@@ -230,13 +230,13 @@ class SecretTest(instances_case.InstancesCase):
         self.update("web", secret_env={"PASSWORD": "hunter4", "OTHER": None})
         found = self.instances.get(self.as_ann(), self.acme.id, "web")
         sealed = found.value.spec.secret_env["PASSWORD"]
-        view = msgspec.json.encode(self.instances.view(found))
+        view = msgspec.json.encode(self.instances.view(self.as_ann(), found))
         stored = b"".join(self.raw().values())
         events = b"".join(v for k, v in self.raw().items() if k.startswith(keys.EVENTS))
         for text in (b"hunter2", b"hunter3", b"hunter4"):
             self.assertNotIn(text, stored + view)
         self.assertNotIn(sealed.encode(), events + view)
-        self.assertEqual({"PASSWORD": "***"}, self.instances.view(found).spec.secret_env)
+        self.assertEqual({"PASSWORD": "***"}, self.instances.view(self.as_ann(), found).spec.secret_env)
         self.assertEqual({"names": ["OTHER", "PASSWORD"]}, self.events()[-1].detail["changes"]["secret_env"])
         self.assertNotEqual(created.result.spec.hash, found.value.spec.hash)
         workload = workloads.workload(found.value, self.acme, self.box)
@@ -308,7 +308,9 @@ class ActionTest(instances_case.InstancesCase):
 
     def test_the_view_says_what_is_possible_and_else_why_not(self):
         def told(**fields):
-            actions = self.instances.view(codec.Versioned(self.create(**fields).result, 1)).actions
+            actions = self.instances.view(
+                self.as_ann(), codec.Versioned(self.create(**fields).result, 1)
+            ).actions
             return {name: action.possible for name, action in actions.items()}, actions
 
         self.assertEqual({"start": True, "stop": True, "reboot": True, "logs": True}, told()[0])
@@ -318,7 +320,7 @@ class ActionTest(instances_case.InstancesCase):
         self.assertIn("driver lacks 'logs'", actions["logs"].reason)
         self.create(name="gone")
         deleted = self.instances.delete(self.as_ann(), self.acme.id, "gone").result
-        view = self.instances.view(codec.Versioned(deleted, 1))
+        view = self.instances.view(self.as_ann(), codec.Versioned(deleted, 1))
         self.assertEqual("The instance is being deleted.", view.actions["start"].reason)
         self.assertTrue(view.actions["logs"].possible)
 
@@ -358,7 +360,7 @@ class ReadTest(instances_case.InstancesCase):
 
     def test_filters(self):
         self.create(name="a", labels={"tier": "front"})
-        self.create(name="b", labels={"tier": "back"}, flavor="large")
+        self.create(name="b", labels={"tier": "back"}, flavor="large", backend="east")
         self.create(name="c", backend="west")
         for query, wanted in (
             ({}, ["a", "b", "c"]),

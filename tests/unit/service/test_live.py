@@ -203,8 +203,9 @@ class BackendsTest(instances_case.InstancesCase):
         self.assertEqual(compute.capabilities(fake.FakeDriver), fakes.capabilities)
 
     def test_where_an_image_can_be_used(self):
-        self.assertEqual(["east", "west", "bare"], self.rules.usable(self.host))
-        self.assertEqual(["west"], self.rules.usable(self.image("odd", west="x")))
+        usable = self.rules.usable(self.context(), self.acme.id)
+        self.assertEqual(["east", "west", "bare"], usable(self.host))
+        self.assertEqual(["west"], usable(self.image("odd", west="x")))
 
     def test_workers_vanish_with_their_lease(self):
         lease = self.store.lease(10)

@@ -164,7 +164,8 @@ class World:
             ledger = txn.read(self.ledger_key, tenants.Ledger)
             assert ledger is not None
             used = ledger.value.used.plus(instance.spec.amounts)
-            txn.put(self.ledger_key, tenants.Ledger(tenant_id=self.tenant.id, used=used))
+            on = {**ledger.value.on, backend: ledger.value.on.get(backend, 0) + 1}
+            txn.put(self.ledger_key, tenants.Ledger(tenant_id=self.tenant.id, used=used, on=on))
             txn.put(self.key(instance_id), instance)
             txn.put(keys.join(keys.INSTANCE_NAMES, self.tenant.id, instance.name), instance_id)
             txn.put(keys.join(keys.INSTANCE_TENANTS, instance_id), self.tenant.id)

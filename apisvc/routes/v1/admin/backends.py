@@ -19,7 +19,7 @@ class _Backends:
         self._backends = service.backends
 
     def list(self, call: operation.Call) -> operation.Answer:
-        shown = [known.view() for known in self._backends.list(call.context)]
+        shown = [known.view() for known in self._backends.list_counted(call.context)]
         return operation.Answer(schemas.BackendList(backends=shown))
 
     def show(self, call: operation.Call) -> operation.Answer:
@@ -54,12 +54,15 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             policy="admin:backends:show",
             answer=schemas.BackendView,
             errors=(errors.NotFound,),
+            untagged=True,
         ),
         operation.Operation(
             id="admin_update_backend",
             method="PATCH",
             path=_ONE,
-            summary="Enable, drain or disable a backend",
+            summary="Say what may happen on a backend",
+            description="Its state; its weight beside the others, in the choice of a backend; and the tenants that "
+            "may use it. Tenants that may no longer keep what they have there.",
             tag="backends",
             handler=backends.update,
             policy="admin:backends:update",

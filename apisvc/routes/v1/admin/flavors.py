@@ -18,7 +18,7 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
         word="flavor",
         a_word="a flavor",
         entries=service.flavors,
-        view=schemas.view,
+        viewer=lambda call: schemas.view,
         view_type=schemas.FlavorView,
         list_type=schemas.FlavorList,
         create_type=schemas.FlavorCreate,

@@ -18,7 +18,7 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
         word="image",
         a_word="an image",
         entries=service.images,
-        view=schemas.view,
+        viewer=lambda call: schemas.view,
         view_type=schemas.ImageView,
         list_type=schemas.ImageList,
         create_type=schemas.ImageCreate,

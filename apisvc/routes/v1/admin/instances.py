@@ -19,7 +19,7 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
         if asked.tenant is not None:
             tenant_id = service.tenants.get(call.context, asked.tenant).value.id
         found = service.instances.list_all(call.context, asked, call.page, tenant_id=tenant_id)
-        shown = [service.instances.view(item) for item in found.items]
+        shown = list(service.instances.views(call.context, found.items))
         return operation.Answer(views.InstanceList(instances=shown, next=call.next_url(found.marker)))
 
     return [

@@ -12,7 +12,7 @@ RULES = policies.TENANT
 
 def operations(service: services.Services) -> Sequence[operation.Operation]:
     def show(call: operation.Call) -> operation.Answer:
-        shown = [known.tenant_view() for known in service.backends.list(call.context)]
+        shown = [known.tenant_view() for known in service.backends.list_for(call.context, call.tenant_id)]
         return operation.Answer(schemas.TenantBackendList(backends=shown))
 
     return [
@@ -21,7 +21,8 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             method="GET",
             path="/v1/tenants/{tenant}/backends",
             summary="List backends",
-            description="In the order in which they are tried for an instance that names none.",
+            description="Those that the tenant may use, in the order in which they are configured: of equals, the "
+            "first gets an instance that names none.",
             tag="backends",
             handler=show,
             policy="backends:list",

@@ -1,6 +1,6 @@
 """``/v1/tenants/{tenant}/images``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from apisvc.model import catalogue as model
 from apisvc.model import codec
@@ -14,15 +14,17 @@ RULES = policies.TENANT
 
 
 def operations(service: services.Services) -> Sequence[operation.Operation]:
-    def view(found: codec.Versioned[model.Image]) -> schemas.TenantImageView:
-        return schemas.tenant_view(found, service.backends.usable(found.value))
+    def viewer(call: operation.Call) -> Callable[[codec.Versioned[model.Image]], schemas.TenantImageView]:
+        usable = service.backends.usable(call.context, call.tenant_id)
+        return lambda found: schemas.tenant_view(found, usable(found.value))
 
     kind = catalogue.Kind(
         word="image",
         a_word="an image",
         entries=service.images,
-        view=view,
+        viewer=viewer,
         view_type=schemas.TenantImageView,
         list_type=schemas.TenantImageList,
+        untagged=True,  # the operator says which backends the tenant may use
     )
     return catalogue.reading(kind, "/v1/tenants/{tenant}/images")

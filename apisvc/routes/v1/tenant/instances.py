@@ -8,6 +8,7 @@ from apisvc.model import instances as model
 from apisvc.policies import instances as policies
 from apisvc.schemas import instance_views as views
 from apisvc.schemas import instances as schemas
+from apisvc.schemas import plans
 from apisvc.service import services, transaction
 from apisvc.web import operation
 
@@ -25,15 +26,21 @@ class _Instances:
 
     def list(self, call: operation.Call) -> operation.Answer:
         found = self._instances.list(call.context, call.tenant_id, call.query, call.page)
-        shown = [self._instances.view(item) for item in found.items]
+        shown = list(self._instances.views(call.context, found.items))
         return operation.Answer(views.InstanceList(instances=shown, next=call.next_url(found.marker)))
 
     def create(self, call: operation.Call) -> operation.Answer:
+        asked: schemas.CreateQuery = call.query
+        if asked.dry_run:
+            caller = call.context.identity
+            plan = self._instances.plan(call.context, call.tenant_id, call.body)
+            return operation.Answer(plan.view(admin=caller is not None and caller.admin), status=200)
         return call.answer(self._instances.create(call.context, call.tenant_id, call.body))
 
     def show(self, call: operation.Call) -> operation.Answer:
         found = self._instances.get(call.context, call.tenant_id, call.path["instance"])
-        return operation.Answer(self._instances.view(found), revision=found.revision)
+        view = self._instances.view(call.context, found)
+        return operation.Answer(view, revision=found.revision, tagged=not view.status.stale)
 
     def update(self, call: operation.Call) -> operation.Answer:
         return self._changed(
@@ -54,7 +61,7 @@ class _Instances:
 
     def accepted(self, call: operation.Call, instance: model.Instance, revision: int) -> operation.Answer:
         """What is under way: its record as it is now, and where to look on."""
-        view = self._instances.view(codec.Versioned(instance, revision))
+        view = self._instances.view(call.context, codec.Versioned(instance, revision))
         location = f"/v1/tenants/{instance.tenant_id}/instances/{instance.id}"
         return operation.Answer(view, revision=revision, location=location)
 
@@ -82,14 +89,18 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             path=_ALL,
             summary="Create an instance",
             description="The wish is recorded, within the quota of the tenant; a worker fulfils it. Follow "
-            "`status.state`, or the events of the instance.",
+            "`status.state`, or the events of the instance. Without `backend` the service chooses one; its "
+            "event says why. With `dry_run=true` the answer is 200 and tells where it would be, why not "
+            "elsewhere, and what the quota would be; nothing is changed, and what would fail fails the same.",
             tag="instances",
             handler=instances.create,
             render=instances.accepted,
             policy="instances:create",
+            query=schemas.CreateQuery,
             body=schemas.InstanceCreate,
             answer=views.InstanceView,
             status=202,
+            other_answers={200: plans.PlanView},
             errors=(
                 errors.QuotaExceeded,
                 errors.AlreadyExists,

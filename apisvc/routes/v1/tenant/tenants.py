@@ -40,6 +40,6 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             handler=_show,
             policy="tenants:show",
             answer=schemas.OwnTenantView,
-            personal=True,
+            untagged=True,
         ),
     ]

@@ -14,7 +14,7 @@ RULES = policies.USER
 def operations(service: services.Services) -> Sequence[operation.Operation]:
     def show(call: operation.Call) -> operation.Answer:
         found = service.instances.list_own(call.context, call.query, call.page)
-        shown = [service.instances.view(item) for item in found.items]
+        shown = list(service.instances.views(call.context, found.items))
         return operation.Answer(views.InstanceList(instances=shown, next=call.next_url(found.marker)))
 
     return [

@@ -35,7 +35,7 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             handler=oneself.show,
             policy="user:self:show",
             answer=schemas.SelfView,
-            personal=True,
+            untagged=True,
             errors=(errors.NotFound,),
         ),
     ]
