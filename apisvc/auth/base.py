@@ -14,7 +14,7 @@ from apisvc.model import identity
 from apisvc.storage import base as storage
 
 #: Contract version ``major.minor``; a driver states the one it was written for.
-CONTRACT = "1.0"
+CONTRACT = "1.1"
 
 
 class AuthDriver(abc.ABC):

@@ -29,6 +29,16 @@ class Role(enum.StrEnum):
 _IMPLIED = {role: tuple(role.value for role in list(Role)[index:]) for index, role in enumerate(Role)}
 
 
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """What the authority that knows the caller has in a tenant's place: Keystone's project."""
+
+    #: The id of its tenant, which is made where there is none.
+    tenant_id: str
+    #: As it is called there; the tenant is called so as far as that can be.
+    name: str
+    description: str = ""
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated caller, before it is known in which tenant it acts."""
 
@@ -44,6 +54,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     #: Roles by tenant id that the credential itself carries (Keystone); the
     #: members in the store are asked where a tenant is not in here.
     roles: Mapping[str, Role] = {}
+    #: Where not None: the credential's own tenant, to be made where there is none.
+    project: Project | None = None
     #: Which auth driver said so.
     source: str = "token"
 

@@ -18,6 +18,8 @@ _END = r"$(?!\n)"
 _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 
 ID_PATTERN = rf"^{_UUID}{_END}"
+#: As others write it: Keystone has no dashes in it.
+GIVEN_ID_PATTERN = rf"^({_UUID}|[0-9a-f]{{32}}){_END}"
 #: Not of the form of an id, so that ``{x}`` in a path is never ambiguous.
 NAME_PATTERN = rf"^(?!{_UUID}$)[A-Za-z0-9]([A-Za-z0-9._@-]{{0,61}}[A-Za-z0-9])?{_END}"
 DNS_LABEL_PATTERN = rf"^(?!{_UUID}$)[a-z0-9]([a-z0-9-]{{0,61}}[a-z0-9])?{_END}"
@@ -35,6 +37,7 @@ _DNS_LABEL = "1 to 63 lower-case letters, digits and '-', beginning and ending w
 #: What a pattern means, for error messages: "Expected ...".
 EXPLAINED = {
     ID_PATTERN: "an id (UUID)",
+    GIVEN_ID_PATTERN: "an id (UUID), with dashes or without",
     NAME_PATTERN: _NAME,
     DNS_LABEL_PATTERN: _DNS_LABEL,
     MARKER_PATTERN: "a marker as given in `next` of an earlier page",

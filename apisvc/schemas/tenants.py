@@ -28,6 +28,17 @@ class TenantCreate(base.Body, frozen=True, kw_only=True):
     """A new tenant. Limits that `quota` does not name are the deployment's defaults."""
 
     name: base.Name
+    id: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="The id it is to have: that of the Keystone project whose users act in it, with "
+                "dashes or without. Otherwise it gets one.",
+                pattern=base.GIVEN_ID_PATTERN,
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
     description: base.Description = ""
     labels: base.Labels = {}
     quota: quotas.QuotaUpdate = quotas.QuotaUpdate()

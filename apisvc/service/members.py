@@ -67,6 +67,29 @@ class Members:
         named = [Named(member, tenant=tenant) for member, tenant in zip(found.items, owners, strict=True)]
         return NamedPage(tuple(named), found.marker)
 
+    def own(
+        self, ctx: context.Context, who: identity.Identity, page: listing.Page
+    ) -> listing.Listed[tuple[tenants.Tenant, identity.Role]]:
+        """The tenants where ``who`` has a role, and which, by its credential or as a member; as far as that goes."""
+        scope = who.scope_tenant_id
+        found = self.of_user(ctx, who.user_id, page, only=scope)
+        roles = {item.member.value.tenant_id: item.member.value.role for item in found.items}
+        for tenant_id, role in who.roles.items():
+            # What the marker leaves to another page, and what an earlier one had, is not of this one.
+            ahead = page.marker is None or tenant_id > page.marker
+            if ahead and (found.marker is None or tenant_id <= found.marker) and scope in (None, tenant_id):
+                roles[tenant_id] = role
+        shown = sorted(roles)[: page.limit]
+        marker = shown[-1] if len(shown) < len(roles) else found.marker
+        wanted = [keys.join(keys.TENANTS, tenant_id) for tenant_id in shown]
+        records_of = records.get_many(self._store, wanted, tenants.Tenant, deadline=ctx.deadline)
+        items = [
+            codec.Versioned((tenant.value, roles[tenant_id].capped(who.scope_role)), tenant.revision)
+            for tenant_id, tenant in zip(shown, records_of, strict=True)
+            if tenant is not None
+        ]
+        return listing.Listed(items, marker)
+
     # Writing
 
     def put(

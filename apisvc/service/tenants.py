@@ -68,6 +68,11 @@ class Tenants:
         """The tenant with this id or name, whoever asks."""
         return NAMED.get(self._store, ref, deadline=ctx.deadline)
 
+    def exists(self, ctx: context.Context, tenant_id: str) -> bool:
+        """Whether there is one with this id, in any state."""
+        key = keys.join(keys.TENANTS, tenant_id)
+        return key in self._store.get([key], deadline=ctx.deadline).records
+
     def visible(self, ctx: context.Context, ref: str) -> Visible:
         """The tenant as ``ctx.identity`` may see it; NotFound alike when it may not and when there is none.
 
@@ -114,16 +119,22 @@ class Tenants:
         ctx: context.Context,
         *,
         name: str,
+        tenant_id: str | None = None,
         description: str = "",
         labels: Mapping[str, str] | None = None,
         quota: Mapping[str, int] | None = None,
     ) -> transaction.Committed[tenants.Tenant]:
-        """A new tenant; limits that ``quota`` does not name are those of ``[quota]``."""
+        """A new tenant; limits that ``quota`` does not name are those of ``[quota]``.
+
+        :raises AlreadyExists: there is one with this name, or with ``tenant_id``.
+        """
         limits = {field: self._conf.quota[field] for field in tenants.Amounts.__struct_fields__}
 
         def work(txn: transaction.Transaction) -> tenants.Tenant:
+            if tenant_id and txn.read(keys.join(keys.TENANTS, tenant_id), tenants.Tenant) is not None:
+                raise errors.AlreadyExists(f"There is a tenant with the id {tenant_id} already.")
             tenant = tenants.Tenant(
-                id=txn.ids.new(),
+                id=tenant_id or txn.ids.new(),
                 name=name,
                 description=description,
                 labels=dict(labels or {}),

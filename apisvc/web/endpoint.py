@@ -140,6 +140,7 @@ class Endpoint:
         op, caller = self.operation, ctx.identity
         if op.policy is None or caller is None:
             return None
+        self._with.guard.welcome(ctx)
         place = self._with.guard.tenant(ctx, path["tenant"]) if op.in_tenant else None
         tenant_id, role = (place.tenant.value.id, place.role) if place else (None, None)
         self._with.guard.authorize(op.policy, caller, tenant_id, role)

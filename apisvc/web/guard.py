@@ -8,7 +8,7 @@ import msgspec
 from apisvc import errors
 from apisvc.auth import base as auth
 from apisvc.model import identity
-from apisvc.service import context, tenants
+from apisvc.service import context, projects, tenants
 from apisvc.web import operation, rules
 
 
@@ -50,6 +50,11 @@ class Guard:
             if caller is not None:
                 return caller
         raise errors.Unauthenticated()
+
+    def welcome(self, ctx: context.Context) -> None:
+        """Make the caller's own tenant where its credential says so."""
+        if ctx.identity is not None and ctx.identity.project is not None:
+            projects.ensure(self._tenants, ctx, ctx.identity.project)
 
     def tenant(self, ctx: context.Context, ref: str) -> tenants.Visible:
         """The tenant of the path and the caller's role there; NotFound for one that is not theirs."""

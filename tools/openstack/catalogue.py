@@ -5,7 +5,7 @@ import json
 import urllib.request
 from typing import Any
 
-from tools.openstack import places
+from tools.openstack import layout
 
 #: Per service: its name and type in the catalogue, and the path of its API.
 SERVICES = {
@@ -17,7 +17,7 @@ SERVICES = {
 }
 
 
-def write(lab: places.Lab) -> None:
+def write(lab: layout.Lab) -> None:
     """Make what is missing, and put right what points elsewhere."""
     project = _one(lab, "project", name="service", domain_id="default")
     user = _one(lab, "user", name="services", domain_id="default")
@@ -36,28 +36,28 @@ def write(lab: places.Lab) -> None:
                 _call(lab, "PATCH", f"/v3/endpoints/{found[0]['id']}", {"endpoint": {"url": url}})
 
 
-def ask(lab: places.Lab, service: str, path: str, version: str | None = None) -> Any:
+def ask(lab: layout.Lab, service: str, path: str, version: str | None = None) -> Any:
     """GET as the admin; OSError when there is no good answer."""
     return _request("GET", lab.url(service) + path, _token(lab), None, version)
 
 
-def _one(lab: places.Lab, kind: str, **wanted: str) -> str:
+def _one(lab: layout.Lab, kind: str, **wanted: str) -> str:
     """The id of the ``kind`` with those properties, made where there is none."""
     found = _found(lab, kind, **wanted) or [_call(lab, "POST", f"/v3/{kind}s", {kind: wanted})[kind]]
     return str(found[0]["id"])
 
 
-def _found(lab: places.Lab, kind: str, **wanted: str) -> list[Any]:
+def _found(lab: layout.Lab, kind: str, **wanted: str) -> list[Any]:
     every = _call(lab, "GET", f"/v3/{kind}s")[f"{kind}s"]
     return [one for one in every if all(one.get(name) == value for name, value in wanted.items())]
 
 
-def _call(lab: places.Lab, method: str, path: str, body: Any = None) -> Any:
+def _call(lab: layout.Lab, method: str, path: str, body: Any = None) -> Any:
     return _request(method, lab.url("keystone") + path, _token(lab), body)
 
 
 @functools.cache
-def _token(lab: places.Lab) -> str:
+def _token(lab: layout.Lab) -> str:
     domain = {"domain": {"id": "default"}}
     user = {"name": "admin", "password": lab.passwords["admin"], **domain}
     identity = {"methods": ["password"], "password": {"user": user}}

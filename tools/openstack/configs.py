@@ -3,10 +3,10 @@
 import textwrap
 import uuid
 
-from tools.openstack import places
+from tools.openstack import layout
 
 
-def write(lab: places.Lab) -> None:
+def write(lab: layout.Lab) -> None:
     """Every file below ``etc``; what is there already is written anew, the same."""
     etc, venv = lab.folder / "etc", lab.installed / "venv"
     files = {
@@ -15,14 +15,14 @@ def write(lab: places.Lab) -> None:
         "glance/glance-api.conf": glance(lab),
         "neutron/neutron.conf": neutron(lab),
         "neutron/ml2_conf.ini": ML2,
-        "nova/nova.conf": nova(lab, places.HOSTS[0]) + databases(lab),
+        "nova/nova.conf": nova(lab, layout.HOSTS[0]) + databases(lab),
         "nova/api-paste.ini": (venv / "etc/nova/api-paste.ini").read_text(),
         "rabbitmq/rabbitmq.conf": rabbitmq(lab),
         "rabbitmq/enabled_plugins": "[].\n",
         "gunicorn.conf.py": GUNICORN,
         "clouds.yaml": clouds(lab),
     }
-    for host in places.HOSTS:
+    for host in layout.HOSTS:
         # A nova-compute may not see a database.
         files[f"nova/{host}.conf"] = nova(lab, host)
         files[f"../nova/{host}/compute_id"] = node(host) + "\n"
@@ -38,7 +38,7 @@ def node(host: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.apisvc.invalid"))
 
 
-def _login(lab: places.Lab) -> str:
+def _login(lab: layout.Lab) -> str:
     """Of the services among themselves."""
     return textwrap.dedent(f"""\
         auth_url = {lab.url("keystone")}/v3
@@ -52,7 +52,7 @@ def _login(lab: places.Lab) -> str:
         """)
 
 
-def _authtoken(lab: places.Lab) -> str:
+def _authtoken(lab: layout.Lab) -> str:
     return (
         "[keystone_authtoken]\n"
         f"www_authenticate_uri = {lab.url('keystone')}/v3\n"
@@ -62,7 +62,7 @@ def _authtoken(lab: places.Lab) -> str:
     )
 
 
-def keystone(lab: places.Lab) -> str:
+def keystone(lab: layout.Lab) -> str:
     keys = lab.folder / "keys"
     # Without a folder of receipts, fernet_setup would write to /etc.
     return textwrap.dedent(f"""\
@@ -84,7 +84,7 @@ def keystone(lab: places.Lab) -> str:
         """)
 
 
-def placement(lab: places.Lab) -> str:
+def placement(lab: layout.Lab) -> str:
     return (
         "[placement_database]\n"
         f"connection = {lab.database('placement')}\n"
@@ -94,7 +94,7 @@ def placement(lab: places.Lab) -> str:
     )
 
 
-def glance(lab: places.Lab) -> str:
+def glance(lab: layout.Lab) -> str:
     stores = lab.folder / "glance"
     return textwrap.dedent(f"""\
         [DEFAULT]
@@ -117,7 +117,7 @@ def glance(lab: places.Lab) -> str:
         """) + _authtoken(lab)
 
 
-def neutron(lab: places.Lab) -> str:
+def neutron(lab: layout.Lab) -> str:
     return (
         textwrap.dedent(f"""\
         [DEFAULT]
@@ -159,7 +159,7 @@ ML2 = textwrap.dedent("""\
     """)
 
 
-def nova(lab: places.Lab, host: str) -> str:
+def nova(lab: layout.Lab, host: str) -> str:
     """Of the nova services on ``host``, without databases."""
     return (
         textwrap.dedent(f"""\
@@ -202,14 +202,14 @@ def nova(lab: places.Lab, host: str) -> str:
     )
 
 
-def databases(lab: places.Lab) -> str:
+def databases(lab: layout.Lab) -> str:
     return (
         f"[api_database]\nconnection = {lab.database('nova_api')}\n"
         f"[database]\nconnection = {lab.database('nova_cell1')}\n"
     )
 
 
-def rabbitmq(lab: places.Lab) -> str:
+def rabbitmq(lab: layout.Lab) -> str:
     return textwrap.dedent(f"""\
         listeners.tcp.1 = 127.0.0.1:{lab.ports["rabbitmq"]}
         default_user = openstack
@@ -235,7 +235,7 @@ GUNICORN = textwrap.dedent("""\
     """)
 
 
-def clouds(lab: places.Lab) -> str:
+def clouds(lab: layout.Lab) -> str:
     return textwrap.dedent(f"""\
         clouds:
           lab:

@@ -6,31 +6,33 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import uuid
 from collections.abc import Callable
 
-from tools.openstack import configs, places, processes, services
+from tools import places, processes
+from tools.openstack import configs, layout, services
 
 NAMES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1")
-MADE_OF = ("databases.py", "configs.py", "places.py")
+MADE_OF = ("databases.py", "configs.py", "layout.py")
 #: What a lab takes over; the passwords are in the databases, too.
 KEPT = ("mariadb", "keys", "lab.json")
 
 
 def prepared(installed: pathlib.Path) -> pathlib.Path:
     """The folder with what a new lab begins with; made first where it is not there yet."""
-    made = installed / f"databases-{places.key(*MADE_OF)}"
-    with places.locked(places.cache() / "databases.lock"):
+    made = installed / f"databases-{layout.made_of(*MADE_OF)}"
+    with places.locked(places.cache("openstack") / "databases.lock"):
         if not made.exists():
             # Its processes too, of a run that was killed.
             draft = installed / "databases-new"
             processes.kill(draft)
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(mode=0o700)
-            places.Lab.lay(draft)
-            _make(places.Lab(draft, installed))
+            layout.Lab.lay(draft)
+            _make(layout.Lab(draft, installed))
             for entry in list(draft.iterdir()):
                 if entry.name not in KEPT:
                     shutil.rmtree(entry)
@@ -38,7 +40,7 @@ def prepared(installed: pathlib.Path) -> pathlib.Path:
     return made
 
 
-def _make(lab: places.Lab) -> None:
+def _make(lab: layout.Lab) -> None:
     print("making the databases", flush=True)
     configs.write(lab)
     scripts = lab.installed / "debian/usr/share/mysql"
@@ -61,11 +63,18 @@ def _make(lab: places.Lab) -> None:
     try:
         _at_once(lambda: _nova(lab), lambda: _others(lab))
     finally:
-        processes.stop(lab.folder, "mariadb")
-    _sql(lab, "use neutron;\n", *(_agent(host) for host in places.HOSTS))
+        _stop(lab)
+    _sql(lab, "use neutron;\n", *(_agent(host) for host in layout.HOSTS))
 
 
-def _sql(lab: places.Lab, *texts: str) -> None:
+def _stop(lab: layout.Lab) -> None:
+    """MariaDB, in order: what it has is copied for each lab."""
+    for process in processes.find(lab.folder, "mariadb"):
+        processes.send(process, signal.SIGTERM)
+    places.wait("MariaDB stops", lambda: not processes.find(lab.folder, "mariadb"), 60)
+
+
+def _sql(lab: layout.Lab, *texts: str) -> None:
     """Carried out by a MariaDB that reads nothing else, for there is no client."""
     command, environment = services.mariadb(lab)
     options = ["--bootstrap", "--log-warnings=0", "--enforce-storage-engine=", "--max-allowed-packet=8M"]
@@ -75,14 +84,14 @@ def _sql(lab: places.Lab, *texts: str) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**environment, places.FOLDER: str(lab.folder), processes.SERVICE: "mariadb"},
+        env={**environment, processes.FOLDER: str(lab.folder), processes.SERVICE: "mariadb"},
         timeout=300,
     )
     if done.returncode or "ERROR" in done.stdout:
         raise places.LabError(f"MariaDB did not take what it was told: {done.stdout[-2000:]}")
 
 
-def _others(lab: places.Lab) -> None:
+def _others(lab: layout.Lab) -> None:
     etc = lab.folder / "etc"
     keystone = ["keystone-manage", "--config-file", f"{etc}/keystone/keystone.conf"]
     user, group = getpass.getuser(), grp.getgrgid(os.getgid()).gr_name
@@ -101,7 +110,7 @@ def _others(lab: places.Lab) -> None:
     _manage(lab, "neutron-db-manage", *files, "upgrade", "heads")
 
 
-def _nova(lab: places.Lab) -> None:
+def _nova(lab: layout.Lab) -> None:
     nova = ["nova-manage", "--config-file", f"{lab.folder}/etc/nova/nova.conf"]
     # Templates, filled from nova.conf: the ports are others in each lab.
     database = "{scheme}://{username}:{password}@{hostname}:{port}"
@@ -120,7 +129,7 @@ def _nova(lab: places.Lab) -> None:
     _manage(lab, *nova, "db", "sync")
 
 
-def _manage(lab: places.Lab, program: str, *arguments: str) -> None:
+def _manage(lab: layout.Lab, program: str, *arguments: str) -> None:
     process = processes.spawn(
         lab.folder, program, [lab.program(program), *arguments], services.environment(lab)
     )

@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tools.openstack import places
+from tools import places
+from tools.openstack import layout
 
 #: With them come the libraries that the system lacks.
 PACKAGES = ("rabbitmq-server", "mariadb-server-core")
@@ -48,8 +49,8 @@ MADE_OF = ("requirements.txt", "constraints.txt", "install.py")
 
 def installed() -> pathlib.Path:
     """The folder with ``venv`` and ``debian``; made first where it is not there yet."""
-    made = places.cache() / places.key(*MADE_OF)
-    with places.locked(places.cache() / "install.lock"):
+    made = places.cache("openstack") / layout.made_of(*MADE_OF)
+    with places.locked(places.cache("openstack") / "install.lock"):
         if not (made / "complete").exists():
             # A venv bears its own path, so it is made in its place; the last file says that it is whole.
             shutil.rmtree(made, ignore_errors=True)
@@ -63,7 +64,7 @@ def installed() -> pathlib.Path:
 
 def _forget_old() -> None:
     """What nobody has used for a month."""
-    for complete in places.cache().glob("*/complete"):
+    for complete in places.cache("openstack").glob("*/complete"):
         if complete.stat().st_mtime < time.time() - 30 * 86400:
             shutil.rmtree(complete.parent)
 
@@ -72,7 +73,7 @@ def _venv(folder: pathlib.Path) -> None:
     print(f"installing OpenStack from PyPI into {folder}", flush=True)
     # Not of the venv that this may run in, which may be gone tomorrow.
     _run([sys._base_executable or sys.executable, "-m", "venv", str(folder)], 300)  # type: ignore[attr-defined]
-    requirements = ["-r", str(places.HERE / "requirements.txt"), "-c", str(places.HERE / "constraints.txt")]
+    requirements = ["-r", str(layout.HERE / "requirements.txt"), "-c", str(layout.HERE / "constraints.txt")]
     pip = [str(folder / "bin" / "pip"), "install", "-q", "--disable-pip-version-check"]
     _run([*pip, *requirements], 1800)
 

@@ -14,25 +14,26 @@ if __name__ == "__main__":
     # As a script it is found without being installed; its own folder hides nobody's modules.
     sys.path[0] = str(pathlib.Path(__file__).resolve().parents[2])
 
-from tools.openstack import configs, databases, install, places, processes, services
+from tools import places, processes
+from tools.openstack import configs, databases, install, layout, services
 
 
-def running() -> places.Lab:
+def running() -> layout.Lab:
     """The lab of this checkout, or the one that the environment names."""
-    folder = places.folder()
+    folder = layout.folder()
     if not (folder / "lab.json").exists():
         raise places.LabError(f"no lab in {folder}: bring it up with tools/openstack/lab.py up")
-    return places.Lab(folder, install.installed())
+    return layout.Lab(folder, install.installed())
 
 
-def up() -> places.Lab:
+def up() -> layout.Lab:
     """Bring up what is not; returns when a server could be made."""
-    folder = places.folder()
-    with _alone(folder):
+    folder = layout.folder()
+    with layout.alone(folder):
         installed = install.installed()
         if not (folder / "lab.json").exists():
             _new(folder, databases.prepared(installed))
-        lab = places.Lab(folder, installed)
+        lab = layout.Lab(folder, installed)
         configs.write(lab)
         services.up(lab)
     return lab
@@ -42,7 +43,7 @@ def _new(folder: pathlib.Path, prepared: pathlib.Path) -> None:
     """The folder of a new lab, on a copy of the databases."""
     _clear(folder)
     folder.mkdir(mode=0o700)
-    places.Lab.lay(folder, prepared)
+    layout.Lab.lay(folder, prepared)
 
 
 def _clear(folder: pathlib.Path) -> None:
@@ -55,8 +56,8 @@ def _clear(folder: pathlib.Path) -> None:
 
 def down() -> None:
     """Nothing is left: no process, no file but the cache."""
-    folder = places.folder()
-    with _alone(folder, remove=True):
+    folder = layout.folder()
+    with layout.alone(folder):
         _clear(folder)
 
 
@@ -81,13 +82,9 @@ def run(command: list[str]) -> int:
         watcher.wait()
 
 
-def exports(lab: places.Lab) -> dict[str, str]:
+def exports(lab: layout.Lab) -> dict[str, str]:
     """What a client of the lab has in its environment."""
-    return {"OS_CLIENT_CONFIG_FILE": str(lab.clouds), "OS_CLOUD": "lab", places.FOLDER: str(lab.folder)}
-
-
-def _alone(folder: pathlib.Path, remove: bool = False):
-    return places.locked(folder.with_name(folder.name + ".lock"), remove)
+    return {"OS_CLIENT_CONFIG_FILE": str(lab.clouds), "OS_CLOUD": "lab", layout.FOLDER: str(lab.folder)}
 
 
 def main() -> int:

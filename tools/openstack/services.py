@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection, Iterable
 
-from tools.openstack import catalogue, configs, install, places, processes
+from tools import places, processes
+from tools.openstack import catalogue, configs, install, layout
 
 #: Those with an API over HTTP, and its WSGI module.
 APIS = {
@@ -20,7 +21,7 @@ APIS = {
     "neutron": "neutron.wsgi.api",
     "nova-api": "nova.wsgi.osapi_compute",
 }
-COMPUTES = tuple(f"nova-compute-{host}" for host in places.HOSTS)
+COMPUTES = tuple(f"nova-compute-{host}" for host in layout.HOSTS)
 #: In the order in which they are started.
 ALL = (
     "mariadb",
@@ -38,7 +39,7 @@ ALL = (
 READY = 300.0
 
 
-def up(lab: places.Lab) -> None:
+def up(lab: layout.Lab) -> None:
     """Start what does not run, and wait until all of it is ready."""
     processes.thaw(lab.folder)
     begin = time.time()
@@ -57,13 +58,13 @@ def up(lab: places.Lab) -> None:
         wait_ready(lab, name, begin if name in fresh else 0.0)
 
 
-def _launch(lab: places.Lab, fresh: Collection[str], names: Iterable[str]) -> None:
+def _launch(lab: layout.Lab, fresh: Collection[str], names: Iterable[str]) -> None:
     for name in names:
         if name in fresh:
             launch(lab, name)
 
 
-def start(lab: places.Lab, name: str) -> None:
+def start(lab: layout.Lab, name: str) -> None:
     """Start one, and wait until it is ready; as it is, where it runs."""
     begin = time.time()
     if not processes.find(lab.folder, name):
@@ -71,13 +72,13 @@ def start(lab: places.Lab, name: str) -> None:
         wait_ready(lab, name, begin)
 
 
-def restart(lab: places.Lab, name: str) -> None:
+def restart(lab: layout.Lab, name: str) -> None:
     """SIGKILL, and the start of another."""
     processes.kill(lab.folder, name)
     start(lab, name)
 
 
-def launch(lab: places.Lab, name: str) -> None:
+def launch(lab: layout.Lab, name: str) -> None:
     """Start it and do not wait."""
     if name == "rabbitmq":
         _launch_rabbitmq(lab)
@@ -93,12 +94,12 @@ def launch(lab: places.Lab, name: str) -> None:
         command, own = [lab.program(name)], {}
         host = name.removeprefix("nova-compute-")
         if name in COMPUTES:
-            command = [lab.program("python"), str(places.HERE / "nova_compute.py")]
+            command = [lab.program("python"), str(layout.HERE / "nova_compute.py")]
         command += ["--config-file", f"{lab.folder}/etc/nova/{host if name in COMPUTES else 'nova'}.conf"]
     processes.spawn(lab.folder, name, command, {**environment(lab), **own})
 
 
-def environment(lab: places.Lab) -> dict[str, str]:
+def environment(lab: layout.Lab) -> dict[str, str]:
     """Of every service: nothing of the caller's, and each folder one of the lab's."""
     etc = lab.folder / "etc"
     return {
@@ -120,7 +121,7 @@ def environment(lab: places.Lab) -> dict[str, str]:
     }
 
 
-def mariadb(lab: places.Lab) -> tuple[list[str], dict[str, str]]:
+def mariadb(lab: layout.Lab) -> tuple[list[str], dict[str, str]]:
     """Command and environment."""
     usr = lab.installed / "debian" / "usr"
     command = [str(usr / "sbin/mariadbd"), "--no-defaults", f"--basedir={usr}"]
@@ -135,7 +136,7 @@ def mariadb(lab: places.Lab) -> tuple[list[str], dict[str, str]]:
     return command, {**environment(lab), "LD_LIBRARY_PATH": install.libraries(lab.installed)}
 
 
-def _launch_rabbitmq(lab: places.Lab) -> None:
+def _launch_rabbitmq(lab: layout.Lab) -> None:
     usr, etc, data = lab.installed / "debian" / "usr", lab.folder / "etc/rabbitmq", lab.folder / "rabbitmq"
     # Nothing in the broker is worth being kept.
     shutil.rmtree(data, ignore_errors=True)
@@ -161,12 +162,12 @@ def _launch_rabbitmq(lab: places.Lab) -> None:
     # Erlang would put its port mapper into the background, where it outlives everything.
     epmd = [f"{usr}/lib/erlang/bin/epmd", "-port", own["ERL_EPMD_PORT"], "-address", "127.0.0.1"]
     processes.spawn(lab.folder, "rabbitmq", epmd, {**environment(lab), **own})
-    processes.wait("epmd listens", lambda: listens(lab.ports["epmd"]), 60)
+    places.wait("epmd listens", lambda: listens(lab.ports["epmd"]), 60)
     (server,) = (usr / "lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server")
     processes.spawn(lab.folder, "rabbitmq", [str(server)], {**environment(lab), **own})
 
 
-def wait_ready(lab: places.Lab, name: str, since: float = 0.0) -> None:
+def wait_ready(lab: layout.Lab, name: str, since: float = 0.0) -> None:
     """Until it does what it is for; ``since``: what it reported earlier does not count (seconds since 1970)."""
 
     def alive() -> bool:
@@ -175,10 +176,10 @@ def wait_ready(lab: places.Lab, name: str, since: float = 0.0) -> None:
             raise places.LabError(f"{name} ended: {log.read_text(errors='replace')[-3000:]}")
         return ready(lab, name, since)
 
-    processes.wait(f"{name} is ready (its log is in {lab.folder}/log)", alive, READY)
+    places.wait(f"{name} is ready (its log is in {lab.folder}/log)", alive, READY)
 
 
-def ready(lab: places.Lab, name: str, since: float = 0.0) -> bool:
+def ready(lab: layout.Lab, name: str, since: float = 0.0) -> bool:
     """Whether it does what it is for, now; ``since`` as in :func:`wait_ready`."""
     if name in ("mariadb", "rabbitmq"):
         return listens(lab.ports[name])
@@ -193,7 +194,7 @@ def listens(port: int) -> bool:
     return False
 
 
-def _answers(lab: places.Lab, name: str) -> bool:
+def _answers(lab: layout.Lab, name: str) -> bool:
     """gunicorn listens before its worker is up, so the port says nothing."""
     try:
         with urllib.request.urlopen(lab.url(name), timeout=60):
@@ -204,9 +205,9 @@ def _answers(lab: places.Lab, name: str) -> bool:
         return False
 
 
-def _reports(lab: places.Lab, name: str, since: float) -> bool:
+def _reports(lab: layout.Lab, name: str, since: float) -> bool:
     """Whether Nova has heard of the service since then."""
-    host = name.removeprefix("nova-compute-") if name in COMPUTES else places.HOSTS[0]
+    host = name.removeprefix("nova-compute-") if name in COMPUTES else layout.HOSTS[0]
     binary = "nova-compute" if name in COMPUTES else name
     with contextlib.suppress(OSError):
         for service in catalogue.ask(lab, "nova-api", "/v2.1/os-services")["services"]:
@@ -216,7 +217,7 @@ def _reports(lab: places.Lab, name: str, since: float) -> bool:
     return False
 
 
-def _schedulable(lab: places.Lab, name: str) -> bool:
+def _schedulable(lab: layout.Lab, name: str) -> bool:
     """Whether servers can be put there: Nova has mapped the host, and Placement knows what it has."""
     node = configs.node(name.removeprefix("nova-compute-"))
     with contextlib.suppress(OSError):

@@ -25,13 +25,16 @@ class TenantCreate(base.Show):
     def get_parser(self, prog_name: str) -> base.Parser:
         parser: base.Parser = super().get_parser(prog_name)
         parser.add_argument("name")
+        parser.add_argument(
+            "--id", metavar="ID", help="The id of the Keystone project whose users act in it."
+        )
         parser.add_argument("--description", metavar="TEXT")
         parser.add_argument("--label", action="append", type=base.pair("a label"), metavar="KEY=VALUE")
         _add_quota(parser)
         return parser
 
     def answer(self, options: base.Options) -> base.Dict:
-        fields = base.given(options, "name", "description")
+        fields = base.given(options, "name", "id", "description")
         if options.label:
             fields["labels"] = dict(options.label)
         quota = base.given(options, *RESOURCES)

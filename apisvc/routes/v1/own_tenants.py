@@ -13,13 +13,11 @@ def lister(service: members.Members) -> Callable[[operation.Call], operation.Ans
     def handler(call: operation.Call) -> operation.Answer:
         caller = call.context.identity
         assert caller is not None
-        found = service.of_user(call.context, caller.user_id, call.page, only=caller.scope_tenant_id)
+        found = service.own(call.context, caller, call.page)
         shown = [
-            schemas.own_view(
-                item.tenant.value, item.tenant.revision, item.member.value.role.capped(caller.scope_role)
-            )
+            schemas.own_view(tenant, item.revision, role)
             for item in found.items
-            if item.tenant is not None
+            for tenant, role in [item.value]
         ]
         return operation.Answer(schemas.OwnTenantList(tenants=shown, next=call.next_url(found.marker)))
 

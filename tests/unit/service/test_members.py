@@ -1,3 +1,5 @@
+import msgspec
+
 from apisvc import errors
 from apisvc.model import codec, identity, keys, tenants
 from tests.unit.service import accounts
@@ -75,6 +77,29 @@ class MembersTest(accounts.AccountsCase):
         rest = self.members.of_tenant(self.context(), self.blue.id, self.page(2, first.marker))
         self.assertEqual(["u0", "u1", "u2"], [i.user.value.name for i in (*first.items, *rest.items)])
         self.assertIsNone(rest.marker)
+
+    def test_ones_own_tenants_are_those_of_the_credential_too(self):
+        tenants_of = [self.tenant(f"t{n}") for n in range(5)]
+        for tenant in tenants_of[::2]:
+            self.member(tenant, self.ann)
+        roles = {tenants_of[1].id: READER, tenants_of[2].id: READER, tenants_of[3].id: MANAGER}
+        who = identity.Identity(
+            user_id=self.ann.id, user_name="ann", roles={**roles, "of-no-tenant": MANAGER}
+        )
+        for limit in (1, 2, 3, 10):
+            shown, marker = [], None
+            while True:
+                found = self.members.own(self.context(), who, self.page(limit, marker))
+                self.assertLessEqual(len(found.items), limit)
+                shown += [(item.value[0].name, item.value[1]) for item in found.items]
+                marker = found.marker
+                if marker is None:
+                    break
+            wanted = [("t0", MEMBER), ("t1", READER), ("t2", READER), ("t3", MANAGER), ("t4", MEMBER)]
+            self.assertEqual(wanted, shown, limit)
+        scoped = msgspec.structs.replace(who, scope_tenant_id=tenants_of[3].id, scope_role=MEMBER)
+        (only,) = self.members.own(self.context(), scoped, self.page()).items
+        self.assertEqual(("t3", MEMBER), (only.value[0].name, only.value[1]))
 
     def test_a_users_tenants(self):
         tenants_of = [self.tenant(f"t{n}") for n in range(3)]

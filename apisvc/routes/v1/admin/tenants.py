@@ -1,7 +1,10 @@
 """``/v1/admin/tenants``."""
 
 import dataclasses
+import uuid
 from collections.abc import Sequence
+
+import msgspec
 
 from apisvc import errors
 from apisvc.model import tenants as model
@@ -34,6 +37,7 @@ class _Tenants:
             self._tenants.create(
                 call.context,
                 name=asked.name,
+                tenant_id=None if asked.id is msgspec.UNSET else str(uuid.UUID(asked.id)),
                 description=asked.description,
                 labels=asked.labels,
                 quota=asked.quota.asked(),

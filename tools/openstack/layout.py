@@ -1,21 +1,19 @@
-"""Where the lab keeps what: the cache that outlives it, and the folder of one running lab."""
+"""What a lab consists of: its folder, ports and passwords."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import pathlib
-import random
 import secrets
 import shutil
-import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+
+from tools import places
 
 HERE = pathlib.Path(__file__).resolve().parent
-#: In the environment of every process of a lab: its folder. It is also how another folder is chosen.
+#: In the environment: the folder of the lab that is meant, instead of this checkout's.
 FOLDER = "APISVC_OPENSTACK_LAB"
 #: What listens, each on a port of its own.
 LISTENERS = (
@@ -33,24 +31,10 @@ LISTENERS = (
 HOSTS = ("lab1", "lab2")
 
 
-class LabError(Exception):
-    """What went wrong, in words for the person at the terminal."""
-
-
-def cache() -> pathlib.Path:
-    """The folder of everything that is kept between runs."""
-    if chosen := os.environ.get("APISVC_CACHE"):
-        return pathlib.Path(chosen).absolute() / "openstack"
-    base = os.environ.get("XDG_CACHE_HOME") or str(pathlib.Path.home() / ".cache")
-    return pathlib.Path(base).absolute() / "apisvc" / "openstack"
-
-
-def key(*names: str) -> str:
-    """Of this Python and of the content of files beside this one: what is made of them is kept under it."""
-    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}".encode())
-    for name in names:
-        digest.update((HERE / name).read_bytes())
-    return digest.hexdigest()[:16]
+def made_of(*names: str) -> str:
+    """The key of what is made of this Python and of files beside this one."""
+    contents = [(HERE / name).read_bytes() for name in names]
+    return places.key(f"{sys.version} {sys.base_prefix}".encode(), *contents)
 
 
 def folder() -> pathlib.Path:
@@ -61,29 +45,10 @@ def folder() -> pathlib.Path:
     return pathlib.Path(tempfile.gettempdir()) / f"apisvc-openstack-{os.getuid()}-{checkout}"
 
 
-@contextlib.contextmanager
-def locked(path: pathlib.Path, remove: bool = False) -> Iterator[None]:
-    """Alone among processes, for as long as they live; ``remove``: the file is gone afterwards."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever had it may have removed it meanwhile: then this is the lock of a file that nobody sees.
-            if not _is(path, file.fileno()):
-                continue
-            try:
-                yield
-            finally:
-                if remove:
-                    path.unlink(missing_ok=True)
-            return
-
-
-def _is(path: pathlib.Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+def alone(folder: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    """The lock of a lab. It is in the cache, for of a lab nothing is left."""
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return places.locked(places.cache("openstack") / "locks" / name, f"waiting for another in {folder}")
 
 
 class Lab:
@@ -112,7 +77,7 @@ class Lab:
                 shutil.copytree(prepared / name, folder / name)
         for name in ("etc", "log", "tmp", "keys"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
-        ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
+        ports = dict(zip(LISTENERS, places.free_ports(len(LISTENERS)), strict=True))
         # Last, and at once: with it, the folder is a lab's.
         draft = folder / "lab.json.new"
         draft.write_text(json.dumps({"ports": ports, "passwords": passwords}))
@@ -138,15 +103,3 @@ class Lab:
     def program(self, name: str) -> str:
         """The path of a command of the services."""
         return str(self.installed / "venv" / "bin" / name)
-
-
-def free_ports(count: int) -> list[int]:
-    """Below those that the system hands out itself, for they must still be free when a service is restarted."""
-    found: list[int] = []
-    for port in random.sample(range(16000, 32000), 4000):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise LabError("there are no free ports between 16000 and 32000")
