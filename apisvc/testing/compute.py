@@ -34,7 +34,7 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from apisvc.compute import base
-from apisvc.testing import compute_capabilities, compute_case
+from apisvc.testing import compute_capabilities, compute_case, compute_machines
 
 Phase = base.Phase
 SECRET = "correct-horse-battery-staple"
@@ -45,6 +45,8 @@ class ComputeSuite(
     compute_capabilities.LogsScenarios,
     compute_capabilities.NodesScenarios,
     compute_capabilities.WatchScenarios,
+    compute_machines.ConsoleScenarios,
+    compute_machines.ResizeScenarios,
     compute_case.ComputeCase,
 ):
     """Every scenario. Combine it with ``unittest.TestCase``, as shown at the top."""

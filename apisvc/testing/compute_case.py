@@ -20,17 +20,19 @@ class ComputeCase(case.Case):
     capabilities: tuple[str, ...] = ()
     #: Seconds that the backend may take for any one thing.
     patience = 30.0
+    #: The lines that what :meth:`running` gives prints, in this order: a machine's console has its own.
+    prints: tuple[str, ...] = ("one", "two", "three")
 
     def make_driver(self, owner: str) -> base.ComputeDriver:
         """A driver for the owner. All that one test makes serve the same backend."""
         raise NotImplementedError("say how your driver is made")
 
     def running(self) -> Mapping[str, Any]:
-        """Fields of a Workload that runs until it is stopped, having printed the lines ``one``, ``two``, ``three``."""
+        """Fields of a Workload that runs until it is stopped, having printed the lines of ``prints``."""
         raise NotImplementedError("say what runs on your backend")
 
     def exiting(self, code: int) -> Mapping[str, Any] | None:
-        """Fields of one that ends by itself with this exit code; None where nothing can (a server)."""
+        """Fields of one that ends by itself with this exit code; None where nothing can (a machine)."""
         raise NotImplementedError("say what ends by itself on your backend, or that nothing does")
 
     def invalid(self) -> Mapping[str, Any]:
@@ -87,8 +89,22 @@ class ComputeCase(case.Case):
             self.skipTest("nothing ends by itself on this backend")
         return self.workload(**{"restart_policy": "never", **made, **fields})
 
+    def again(self, call: Callable[[], T]) -> T:
+        """What ``call`` answers once the backend is no longer busy with what it was asked before."""
+        answers: list[T] = []
+
+        def answered() -> bool:
+            try:
+                answers.append(call())
+            except base.InProgress:
+                return False
+            return True
+
+        self.until(answered, "it is no longer busy")
+        return answers[0]
+
     def ensure(self, workload: base.Workload) -> base.Observed:
-        return self.driver.ensure(workload, deadline=self.soon())
+        return self.again(lambda: self.driver.ensure(workload, deadline=self.soon()))
 
     def observe(self, ids: list[str] | None = None) -> list[base.Observed]:
         return list(self.driver.observe(ids, deadline=self.soon()))
@@ -132,7 +148,7 @@ class ComputeCase(case.Case):
 
     def gone(self, instance_id: str) -> None:
         self.until(
-            lambda: self.driver.delete(instance_id, self.tenant.id, deadline=self.soon()),
+            lambda: self.again(lambda: self.driver.delete(instance_id, self.tenant.id, deadline=self.soon())),
             f"{instance_id} is deleted",
         )
 
