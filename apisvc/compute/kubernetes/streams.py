@@ -10,8 +10,8 @@ import urllib3
 from apisvc.compute.kubernetes import refusals
 
 #: What a reader has: the stream, and bytes, or None at its end, or what broke it.
-Item: TypeAlias = "tuple[Stream, bytes | Exception | None]"
-Sink: TypeAlias = "queue.Queue[Item]"
+Item: TypeAlias = tuple["Stream", bytes | Exception | None]
+Sink: TypeAlias = queue.Queue[Item]
 
 #: Chunks that wait for somebody; then the reader waits, and so does the server.
 _WAITING = 64

@@ -152,10 +152,11 @@ class Follower:
         if not self._loaded or now < self._told_at + TELL:
             return
         self._told_at = now
-        metrics.MIRROR_REVISION.set(self.revision)
-        metrics.MIRROR_RECORDS.set(len(self.records))
-        metrics.MIRROR_BYTES.set(self.records.bytes)
-        metrics.MIRROR_AGE.set(now - self.complete_at if self.complete_at else 0.0)
+        figures = metrics.mirror()
+        figures.revision.set(self.revision)
+        figures.records.set(len(self.records))
+        figures.bytes.set(self.records.bytes)
+        figures.age.set(now - self.complete_at if self.complete_at else 0.0)
 
     def _confirm(self, anew: bool) -> None:
         """Find out whether this is all there is; ``anew``: though that was asked, as nothing came since."""

@@ -30,6 +30,8 @@ CONFIG = """\
 enabled_backends = sim
 [sim]
 driver = fake
+[api]
+request_timeout = 60
 """
 #: Feeds and followed logs have no end; they have tests of their own.
 ENDLESS = '[parameters]\n"query.follow" = false\n'
@@ -48,7 +50,7 @@ class Conformance(testtools.TestCase):
     def test_what_is_answered_is_what_is_documented(self) -> None:
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{self.dev.url}/v1/openapi.json"]
         command += ["--header", f"X-Auth-Token: {self.dev.admin_token}", "--checks", ",".join(CHECKS)]
-        command += ["--phases", "examples,coverage", "--max-time", str(BUDGET), "--request-timeout", "20"]
+        command += ["--phases", "examples,coverage", "--max-time", str(BUDGET), "--request-timeout", "90"]
         command += ["--seed", "1", "--continue-on-failure", "--no-color", "--exclude-path-regex", "^/docs"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=BUDGET * 10)
         self.assertEqual(0, done.returncode, f"{done.stdout}\n{done.stderr}")

@@ -1,7 +1,11 @@
 """What is counted of a store, and that nothing else of it changes."""
 
+import os
+import subprocess
+import sys
 import time
 
+import fixtures
 import prometheus_client
 import testtools
 
@@ -114,6 +118,14 @@ class TestMeasured(testtools.TestCase):
 
 
 class TestMirrorFigures(testtools.TestCase):
+    def test_a_process_without_a_mirror_is_not_one_at_revision_0(self):
+        """As gunicorn's first process is, which reads nothing, and every command of a moment."""
+        folder = self.useFixture(fixtures.TempDir()).path
+        code = "import apisvc.storage.mirror.store; import apisvc.commands.manage"
+        environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environ, timeout=120)
+        self.assertEqual([], [name for name in os.listdir(folder) if name.startswith("gauge")])
+
     def test_revision_size_and_age(self):
         behind = breakable.BreakableStore()
         copy = mirror.Mirror(measured.Measured(behind), left_out=())
