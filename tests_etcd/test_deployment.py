@@ -85,15 +85,22 @@ class EtcdDeployment(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.cluster = self.useFixture(cluster.Cluster(self.members))
+        self.cluster = self.useFixture(self.make_cluster())
         options = {
             "storage": {"driver": "etcd"},
-            "etcd": {"endpoints": ",".join(self.cluster.endpoints)},
+            "etcd": {"endpoints": ",".join(self.cluster.endpoints), **self.access()},
             "api": {"request_timeout": self.request_timeout, "rate_limit": 0},
         }
         self.service = self.useFixture(deployment.Deployment(options, gunicorn=self.gunicorn))
         self.service.start_api()
         self.service.catalogue(quota={"instances": -1, "vcpus": -1, "ram_mb": -1, "disk_gb": -1})
+
+    def make_cluster(self) -> cluster.Cluster:
+        return cluster.Cluster(self.members)
+
+    def access(self) -> dict[str, object]:
+        """Options of ``[etcd]`` beside the endpoints. The cluster is there."""
+        return {}
 
     def names(self) -> set[str]:
         return {instance["name"] for instance in self.service.instances()}

@@ -1,8 +1,11 @@
 """A member, or all of etcd, is frozen or dead: how long a request takes, and what it is answered."""
 
 import concurrent.futures
+import contextlib
+import http.server
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import requests
 
@@ -16,6 +19,23 @@ BUSY = 1.5
 FAILOVER = 3.0
 TENANT = "/v1/tenants/acme"
 INSTANCE = {"flavor": "tiny", "image": "host"}
+
+
+@contextlib.contextmanager
+def another_server(host: str, port: int) -> Iterator[None]:
+    """Something that speaks HTTP, and is no etcd."""
+    served = http.server.ThreadingHTTPServer((host, port), Quiet)
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        served.shutdown()
+        served.server_close()
+
+
+class Quiet(http.server.BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody wants to read of it."""
 
 
 class Timed(test_deployment.EtcdDeployment):

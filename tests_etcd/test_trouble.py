@@ -1,7 +1,5 @@
 """Trouble that people have to mend: it is said clearly, and over without a restart."""
 
-import http.server
-import threading
 from typing import Any
 
 import testtools
@@ -11,7 +9,7 @@ from apisvc.storage import base
 from apisvc.storage.etcd import driver, protocol
 from tests import ports
 from tests.functional import deployment
-from tests_etcd import administration, cluster, stores
+from tests_etcd import administration, cluster, stores, test_outage
 
 
 class TestNoSpace(testtools.TestCase):
@@ -55,19 +53,14 @@ class TestNoSpace(testtools.TestCase):
         return store.client.call("Maintenance/Alarm", request, deadline=None, repeatable=True)
 
 
-class _Quiet(http.server.BaseHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody wants to read of it."""
-
-
 class TestNotEtcd(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
-        served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
-        self.addCleanup(served.server_close)
-        threading.Thread(target=served.serve_forever, daemon=True).start()
-        self.addCleanup(served.shutdown)
-        self.web = f"http://127.0.0.1:{served.server_port}"
+        (port,) = cluster.free_ports(1)
+        self.web = f"http://127.0.0.1:{port}"
+        other = test_outage.another_server("127.0.0.1", port)
+        other.__enter__()
+        self.addCleanup(other.__exit__, None, None, None)
 
     def test_a_web_server(self) -> None:
         store = stores.open_store(self, [self.web], timeout=2.0)

@@ -172,10 +172,12 @@ def remote_problem(assembly: Assembly, listener: str) -> str | None:
 def _refuse(error: errors.ApisvcError, start_response: StartResponse) -> Iterable[bytes]:
     """The problem that ``error`` is, a 503."""
     request_id = requestid.new()
+    body = json.dumps(problems.document(error, request_id)).encode()
     headers = [
         ("Content-Type", problems.MEDIA_TYPE),
+        ("Content-Length", str(len(body))),
         ("Retry-After", str(math.ceil(error.retry_after or 5))),
         (requestid.HEADER, request_id),
     ]
     start_response("503 Service Unavailable", headers)
-    return [json.dumps(problems.document(error, request_id)).encode()]
+    return [body]

@@ -19,8 +19,13 @@ from apisvc.conf import files
 from apisvc.service import consistency, dump, layout, migration
 from apisvc.storage import base as storage
 
-#: Seconds that the store may take to look at, or to drop, all that it keeps.
+#: Seconds that a store may take to look at, or to drop, all that it keeps.
 PATIENCE = 600.0
+
+
+def look_until(store: storage.Store) -> float | None:
+    """The deadline of looking at all of ``store``; None: its own, as nothing is looked through across a network."""
+    return None if store.remote else time.monotonic() + PATIENCE
 
 
 def add(areas: Any) -> None:
@@ -64,7 +69,7 @@ def opened(conf: cfg.ConfigOpts) -> Iterator[storage.Store]:
 
 def _check(conf: cfg.ConfigOpts, arguments: argparse.Namespace) -> int:
     with opened(conf) as store:
-        said = store.examine(deadline=time.monotonic() + PATIENCE)
+        said = store.examine(deadline=look_until(store))
         if said is None or layout.look(store) is None:
             raise errors.StartError("the store is empty: there is nothing to check")
         count, found = consistency.check(store)

@@ -1,7 +1,6 @@
 """``apisvc-status upgrade check``: whether this release can start on this configuration and this store."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
@@ -9,14 +8,11 @@ from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
 from apisvc import errors, plugins
-from apisvc.commands import assemble, entry
+from apisvc.commands import assemble, entry, manage_store
 from apisvc.conf import files
 from apisvc.service import consistency, layout, secrets
 
 PROG = "apisvc-status"
-
-#: Seconds that the store may take to look at all that it keeps.
-PATIENCE = 600.0
 
 Result, Code = upgradecheck.Result, upgradecheck.Code
 
@@ -92,10 +88,10 @@ class Checks(upgradecheck.UpgradeCommands):
     def store(self) -> str:
         store = plugins.load_store(self.conf)
         try:
-            said = store.examine(deadline=time.monotonic() + PATIENCE)
+            said = store.examine(deadline=manage_store.look_until(store))
             if said is None:
                 return "not begun yet; the first start does that"
-            found = layout.look(store, deadline=time.monotonic() + PATIENCE)
+            found = layout.look(store)
         finally:
             store.close()
         self._began = found is not None

@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 INTERVAL = 60.0
 #: Deleted in one commit, looked at in one scan, deleted of one kind in one round.
 BATCH, PAGE, ROUND = 100, 500, 5000
+#: So many rounds are between two in which it looks for the events of tenants that are no more.
+SELDOM = 60
 #: Who holds it collects. No instance has this id.
 KEY = keys.join(keys.CLAIMS, "-collector")
 
@@ -45,6 +47,8 @@ class Collector:
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         #: (time, revision) of the rounds: how far back the history may be cut.
         self._rounds: collections.deque[tuple[float, int]] = collections.deque()
+        #: Rounds since the places of events were searched for; 0: it is due.
+        self._since_search = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -116,17 +120,37 @@ class Collector:
 
     def _old_events(self, before: float) -> Iterator[storage.Record]:
         """Events lie by tenant and then by time: of each tenant only the old end is read."""
-        start: str | None = None
-        while True:
-            page = self._store.scan(keys.EVENTS, start=start, limit=1)
-            if not page.records:
-                return
-            tenant = page.records[0].key.removeprefix(keys.EVENTS).split("/")[0]
-            place = f"{keys.EVENTS}{tenant}/"
+        for place in self._event_places():
+            first = self._store.scan(place, limit=1).records
+            if not first or codec.decode(first[0].value, events.Event).at >= before:
+                continue
             for record in self._records(place):
                 if codec.decode(record.value, events.Event).at >= before:
                     break
                 yield record
+
+    def _event_places(self) -> Iterator[str]:
+        """Where there are events: of each tenant, of none, and seldom also of the tenants that are no more.
+
+        To look for these, from each place that has events for the next one, costs etcd each time a walk over the
+        keys of all events that follow.
+        """
+        known = {keys.under(keys.EVENTS, keys.NO_TENANT)}
+        known.update(keys.under(keys.EVENTS, keys.last(record.key)) for record in self._records(keys.TENANTS))
+        yield from sorted(known)
+        if self._since_search:
+            self._since_search = (self._since_search + 1) % SELDOM
+            return
+        start: str | None = None
+        while not self._stop.is_set():
+            found = self._store.scan(keys.EVENTS, start=start, limit=1).records
+            if not found:
+                self._since_search = 1
+                return
+            tenant = found[0].key.removeprefix(keys.EVENTS).split("/")[0]
+            place = f"{keys.EVENTS}{tenant}/"
+            if place not in known:
+                yield place
             start = f"{keys.EVENTS}{tenant}0"  # "0" follows "/"
 
     def _records(self, prefix: str) -> Iterator[storage.Record]:

@@ -17,6 +17,8 @@ PAGES = (1000, 20_000)
 BYTES = 8 * 1024 * 1024
 #: Seconds after which the follower makes sure by itself that it is still current, where no reader does.
 QUIET = 2.0
+#: So often it asks, and nothing comes, until it loads anew what the watch does not bring.
+BEHIND = 3
 #: Seconds between attempts while the store is away: the first, and the longest.
 PAUSES = (0.05, 1.0)
 #: Seconds between two times that the figures are told.
@@ -41,6 +43,7 @@ class Follower:
         self.complete_at: float | None = None
         #: A revision that the store said, and when it was asked: once the copy is there, it had all of then.
         self._asked: tuple[int, float] | None = None
+        self._behind = 0
         self._loaded = False
         self._trouble = "it is not loaded yet"
         self._told_at = 0.0
@@ -118,6 +121,10 @@ class Follower:
             except base.Compacted:
                 LOG.info("the mirror fell behind a compaction and loads anew")
                 self._loaded = False
+            except _Behind:
+                # As on an etcd without space, where others wrote last and no beat can be put.
+                LOG.warning("the watch of the store does not bring all that is in it; the mirror loads anew")
+                self._loaded = False
             except errors.StoreUnavailable as error:
                 self._trouble = error.detail
                 if not self._closed:
@@ -140,6 +147,7 @@ class Follower:
             while not self._closed and not watch.closed:
                 batch = watch.poll(QUIET)
                 if batch is not None:
+                    self._behind = 0
                     self._apply(batch)
                 if not self._closed and time.monotonic() >= (self.complete_at or 0.0) + QUIET:
                     self._confirm(anew=batch is None)
@@ -166,7 +174,11 @@ class Follower:
         with self.changed:
             if self.revision >= self._asked[0]:
                 self.complete_at = max(self.complete_at or 0.0, self._asked[1])
-                self._asked = None
+                self._asked, self._behind = None, 0
+                return
+        self._behind += anew
+        if self._behind >= BEHIND:
+            raise _Behind()
 
     def _load(self) -> None:
         """Take a snapshot of everything that is not left out, at one revision."""
@@ -195,7 +207,7 @@ class Follower:
         loaded = records.Records(found)
         with self.changed:
             self.records, self.revision = loaded, revision
-            self._loaded, self._trouble, self._asked = True, "", None
+            self._loaded, self._trouble, self._asked, self._behind = True, "", None, 0
             self.changed.notify_all()
         LOG.info("the mirror has %d records at revision %d", len(loaded), revision)
 
@@ -217,6 +229,10 @@ class Follower:
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
+
+
+class _Behind(Exception):
+    """The store has come further than its watch says."""
 
 
 def _page_of(records_seen: Sequence[base.Record]) -> int:

@@ -56,6 +56,7 @@ class TestGate(testtools.TestCase):
         self.assertEqual("503 Service Unavailable", status)
         self.assertEqual("application/problem+json", headers["Content-Type"])
         self.assertRegex(headers["X-OpenStack-Request-ID"], "^req-")
+        self.assertEqual(str(len(body)), headers["Content-Length"])
         problem = json.loads(body)
         self.assertEqual("apisvc.unavailable", problem["code"])
         self.assertIn("the store holds data of layout 2, made by a newer release", problem["detail"])

@@ -199,6 +199,24 @@ class TestMirror(testtools.TestCase):
         small, most = follower.PAGES
         self.assertEqual([small, most, most // 4], self._limits_of_a_load(lambda limit: limit == most))
 
+    def test_what_the_watch_does_not_bring_is_loaded(self):
+        """As on an etcd without space, where others wrote last."""
+        self.useFixture(fixtures.MonkeyPatch("apisvc.storage.mirror.follower.QUIET", 0.05))
+        log = self.useFixture(fixtures.FakeLogger())
+        watch = self.store.watch
+
+        def deaf(*args, **how):
+            opened = watch(*args, **how)
+            opened.poll = lambda timeout: time.sleep(min(timeout, 0.05))
+            return opened
+
+        self.store.watch = deaf
+        self.put("a")
+        self.assertEqual(b"1", self.read("a"))
+        self.put("a", b"2")
+        self.assertEqual(b"2", self.read("a"))
+        self.assertIn("does not bring all that is in it", log.output)
+
     def test_what_is_left_out_is_read_from_the_store(self):
         self.store.commit([], [base.Put(key, b"") for key in ["a", "events/1", "events/2", "f"]])
         self.read("a")

@@ -31,11 +31,20 @@ class Collecting(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.world = world.World(
-            events_keep=1000, replays_keep=100, tombstones_keep=1000, history_keep=300, retry_min=1.0
+            store=self.make_store(),
+            events_keep=1000,
+            replays_keep=100,
+            tombstones_keep=1000,
+            history_keep=300,
+            retry_min=1.0,
         )
         self.clock = Clock()
         self.world.transactor.clock = self.clock
         self.one = self.collector("one")
+
+    def make_store(self) -> storage.Store | None:
+        """None: one in memory."""
+        return None
 
     def collector(self, name: str) -> collector.Collector:
         return collector.Collector(
@@ -62,6 +71,18 @@ class Collecting(testtools.TestCase):
             kept += [self.event(tenant, 900 + number, NOW - number) for number in range(2)]
         self.one.round()
         self.assertEqual(sorted(kept), self.left(keys.EVENTS))
+
+    def test_tenants_are_looked_at_in_each_round_and_what_was_one_seldom(self) -> None:
+        self.put(keys.join(keys.TENANTS, "blue"), "a tenant")
+        self.one.round()
+        _, gone = (self.event(tenant, 1, NOW - 2000) for tenant in ("blue", "green"))
+        self.one.round()
+        self.assertEqual([gone], self.left(keys.EVENTS))
+        for _ in range(collector.SELDOM - 2):
+            self.one.round()
+        self.assertEqual([gone], self.left(keys.EVENTS))
+        self.one.round()
+        self.assertEqual([], self.left(keys.EVENTS))
 
     def test_replays_and_tombstones(self) -> None:
         for number, age in enumerate((99, 101)):
