@@ -67,7 +67,12 @@ def create_app(
     problems.install(app, counted.error)
     open_streams = streams.Streams(conf.api.max_streams, conf.api.max_streams_per_tenant, counted.streams)
     shared = endpoint.machinery(
-        conf, the_guard, all_services.store, all_services.transactor.secrets, open_streams
+        conf,
+        the_guard,
+        all_services.store,
+        all_services.transactor.secrets,
+        open_streams,
+        counted.terminal,
     )
     binding.bind(app, packages, shared)
     return app

@@ -11,6 +11,7 @@
     ├── NotFound                    404 apisvc.resource.not_found
     ├── MethodNotAllowed            405 apisvc.request.method_not_allowed
     ├── NotAcceptable               406 apisvc.request.not_acceptable
+    ├── SessionEnded                408 apisvc.session.ended
     ├── Conflict                    409 apisvc.resource.conflict
     │   ├── AlreadyExists           409 apisvc.resource.exists
     │   ├── WrongState              409 apisvc.resource.wrong_state
@@ -21,6 +22,7 @@
     ├── BodyTooLarge                413 apisvc.request.too_large
     ├── UnsupportedMediaType        415 apisvc.request.media_type
     ├── IdempotencyMismatch         422 apisvc.idempotency.mismatch
+    ├── UpgradeRequired             426 apisvc.request.upgrade_required
     ├── TooManyRequests             429 apisvc.request.rate_limited
     └── Unavailable                 503 apisvc.unavailable
         ├── StoreUnavailable        503 apisvc.store.unavailable
@@ -145,6 +147,14 @@ class NotAcceptable(ApisvcError):
     title = "Not acceptable"
 
 
+class SessionEnded(ApisvcError):
+    """A terminal was closed: nothing was typed or printed for long, or it lasted as long as one may."""
+
+    code = "apisvc.session.ended"
+    status = 408
+    title = "Terminal closed"
+
+
 class Conflict(ApisvcError):
     """Things are not as this request needs them; what is in the way is in ``detail``."""
 
@@ -223,6 +233,15 @@ class IdempotencyMismatch(ApisvcError):
     status = 422
     title = "Idempotency-Key used for another request"
     message = "This Idempotency-Key was sent before with another request; use a new key."
+
+
+class UpgradeRequired(ApisvcError):
+    """This is a WebSocket: send ``Upgrade: websocket`` and one of ``subprotocols``."""
+
+    code = "apisvc.request.upgrade_required"
+    status = 426
+    title = "WebSocket required"
+    message = "This is a WebSocket; open it with a client of that protocol."
 
 
 class TooManyRequests(ApisvcError):

@@ -2,9 +2,12 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from apisvc.client import feeds, resources, transport, waiting, wire
+
+if TYPE_CHECKING:
+    from apisvc.client import terminals
 
 Dict = dict[str, Any]
 
@@ -63,6 +66,7 @@ class Client:
         self.instances = resources.Instances(self)
         self.quotas = resources.Quotas(self)
         self.backends = resources.Backends(self)
+        self.credentials = resources.Credentials(self)
         self.nodes = resources.Nodes(self)
         self.drivers = resources.Drivers(self)
         self.workers = resources.Workers(self)
@@ -98,7 +102,7 @@ class Client:
         """Any call, for routes that have no method here: ``call("GET", "/v1/tenants/acme/report")``.
 
         Options: ``query``, ``body``, ``if_match``, ``idempotency_key``,
-        ``timeout``. Returns the decoded body, or None.
+        ``timeout``, ``once``. Returns the decoded body, or None.
         """
         return self._transport.call(method, path, **options).body
 
@@ -128,6 +132,10 @@ class Client:
             path, query=query, accept="text/plain, text/*;q=0.9", idle=idle
         ) as chunks:
             yield from chunks
+
+    def connect(self, path: str, query: Mapping[str, Any]) -> "terminals.Terminal":
+        """A terminal (a WebSocket) inside an instance; to be closed."""
+        return self._transport.connect(path, query)
 
     def wait(
         self,

@@ -6,15 +6,19 @@ and ``/v1/openapi.json`` list them; ``if_match`` is the ``revision`` that is to
 be replaced. What is returned is what the API answers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apisvc.client import wire
 
 if TYPE_CHECKING:
+    from apisvc.client import terminals
     from apisvc.client.client import Client
 
 Dict = dict[str, Any]
+
+#: Seconds that the service waits for a command when it is not told.
+_EXEC = 60.0
 
 
 class Resource:
@@ -172,13 +176,58 @@ class Instances(Resource):
     def reboot(self, tenant: str, instance: str) -> Dict:
         return self.act(tenant, instance, "reboot")
 
-    def logs(self, tenant: str, instance: str, *, tail: int | None = None) -> Iterator[bytes]:
-        """What it printed so far, or its last ``tail`` lines, in chunks."""
-        return self._api.text(self._path(tenant, instance, "logs"), {"tail": tail}, idle=self._api.timeout)
+    def logs(
+        self,
+        tenant: str,
+        instance: str,
+        *,
+        tail: int | None = None,
+        since: str | None = None,
+        previous: bool | None = None,
+    ) -> Iterator[bytes]:
+        """What it printed so far, in chunks: its last ``tail`` lines, or ``since`` a moment (RFC 3339).
 
-    def follow_logs(self, tenant: str, instance: str, *, tail: int | None = None) -> Iterator[bytes]:
+        ``previous``: what the run before the present one printed.
+        """
+        asked = {"tail": tail, "since": since, "previous": previous}
+        return self._api.text(self._path(tenant, instance, "logs"), asked, idle=self._api.timeout)
+
+    def follow_logs(
+        self, tenant: str, instance: str, *, tail: int | None = None, since: str | None = None
+    ) -> Iterator[bytes]:
         """The same, and then what it prints from now on, until it is at rest or gone."""
-        return self._api.text(self._path(tenant, instance, "logs"), {"tail": tail, "follow": True})
+        asked = {"tail": tail, "since": since, "follow": True}
+        return self._api.text(self._path(tenant, instance, "logs"), asked)
+
+    def exec(
+        self,
+        tenant: str,
+        instance: str,
+        command: Sequence[str],
+        *,
+        timeout: float | None = None,
+        **fields: Any,
+    ) -> Dict:
+        """Run a program inside it and wait, at most ``timeout`` seconds: exit_code, stdout, stderr ..."""
+        body = {"command": list(command), "timeout": timeout, **fields}
+        return self._one(
+            "POST",
+            self._path(tenant, instance, "exec"),
+            body=body,
+            once=True,
+            timeout=(timeout or _EXEC) + self._api.timeout,
+        )
+
+    def connect(
+        self, tenant: str, instance: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> "terminals.Terminal":
+        """Run a program inside it and be connected with it; to be closed."""
+        query = {"command": list(command), "stdin": stdin, "tty": tty}
+        return self._api.connect(self._path(tenant, instance, "exec"), query)
+
+    def console(self, tenant: str, instance: str) -> Dict:
+        """Where its console is: ``kind`` and ``url``."""
+        return self._one("POST", self._path(tenant, instance, "console"), once=True)
 
     def events(self, tenant: str, instance: str, **filters: Any) -> Iterator[Dict]:
         return self._api.pages(self._path(tenant, instance, "events"), "events", filters)
@@ -224,6 +273,27 @@ class Backends(Resource):
     def set(self, backend: str, *, if_match: int | None = None, **fields: Any) -> Dict:
         """``state``: enabled, draining or disabled; ``reason``: why."""
         return self._one("PATCH", wire.path("admin", "backends", backend), body=fields, if_match=if_match)
+
+
+class Credentials(Resource):
+    """Credentials of a backend's own API, for what a tenant has there. The content is in create's answer only."""
+
+    def _path(self, tenant: str, backend: str, *rest: str) -> str:
+        return wire.path("tenants", tenant, "backends", backend, "credentials", *rest)
+
+    def list(self, tenant: str, backend: str) -> Iterator[Dict]:
+        """Those that are good now."""
+        return self._api.pages(self._path(tenant, backend), "credentials")
+
+    def get(self, tenant: str, backend: str, credential: str) -> Dict:
+        return self._one("GET", self._path(tenant, backend, credential))
+
+    def create(self, tenant: str, backend: str, **fields: Any) -> Dict:
+        """``seconds``: how long it is good."""
+        return self._one("POST", self._path(tenant, backend), body=fields, once=True)
+
+    def revoke(self, tenant: str, backend: str, credential: str) -> None:
+        self._api.call("DELETE", self._path(tenant, backend, credential))
 
 
 class Nodes(Resource):

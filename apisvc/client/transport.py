@@ -6,9 +6,10 @@ import os
 import random
 import socket
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import requests.adapters
@@ -16,6 +17,9 @@ import urllib3
 import urllib3.connection
 
 from apisvc.client import errors, wire
+
+if TYPE_CHECKING:
+    from apisvc.client import terminals
 
 #: An answer larger than this is not one of apisvc's.
 MAX_ANSWER = 64 * 1024 * 1024
@@ -113,14 +117,14 @@ class Transport:
         if cacert and not os.path.exists(cacert):
             raise ValueError(f"there is no file {cacert} with certificates")
         self.timeout = timeout
+        self._token = token
+        self._cacert = cacert
         self._attempts = max(1, attempts)
         self._clock = clock
         self._sleep = sleep
         self._session = requests.Session()
         self._session.auth = _Token(token)
         self._session.headers.update({"Accept": "application/json", "User-Agent": agent})
-        if cacert:
-            self._session.verify = cacert
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=32))
 
@@ -138,13 +142,15 @@ class Transport:
         if_match: int | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
+        once: bool = False,
     ) -> wire.Answer:
         """Send a request until it is answered, its deadline passes or repeating it is not safe.
 
         GET, HEAD, PUT and DELETE are repeated when the connection fails or the
         answer is 429, 502, 503 or 504; POST too, because each carries an
         Idempotency-Key, the same in every attempt. PATCH is repeated only when
-        it cannot have arrived, or was turned away with 429.
+        it cannot have arrived, or was turned away with 429; so is what is sent
+        ``once``: a POST whose answer the service keeps nowhere.
         """
         headers = {}
         data = None
@@ -153,7 +159,7 @@ class Transport:
             headers["Content-Type"] = "application/json"
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        if method == "POST":
+        if method == "POST" and not once:
             headers["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
         deadline = self._clock() + (timeout or self.timeout)
 
@@ -161,7 +167,7 @@ class Transport:
             with self._open(method, path, query, data, headers, deadline) as response:
                 return wire.decode(response, self._read(response, deadline))
 
-        answer: wire.Answer = self._repeat(method, attempt, deadline)
+        answer: wire.Answer = self._repeat(method, attempt, deadline, once=once)
         return answer
 
     @contextlib.contextmanager
@@ -200,7 +206,15 @@ class Transport:
         left = None if until is None else max(0.001, until - self._clock())
         return min((seconds for seconds in (idle, left) if seconds is not None), default=None)
 
-    def _repeat(self, method: str, attempt: Callable[[], Any], deadline: float) -> Any:
+    def connect(self, path: str, query: Mapping[str, Any]) -> "terminals.Terminal":
+        """Open the terminal at ``path``; once."""
+        from apisvc.client import terminals  # PERF: few need it
+
+        target = f"{path}?{urllib.parse.urlencode(wire.query(query))}"
+        headers = {"X-Auth-Token": self._token} if self._token else {}
+        return terminals.connect(self.url, target, headers, self.timeout, self._cacert)
+
+    def _repeat(self, method: str, attempt: Callable[[], Any], deadline: float, *, once: bool = False) -> Any:
         lost = False
         for number in range(1, self._attempts + 1):
             try:
@@ -209,23 +223,23 @@ class Transport:
                 if lost and method == "DELETE" and isinstance(error, errors.NotFound):
                     # An earlier attempt, whose answer was lost, has done it.
                     return wire.Answer(204, None, {})
-                pause = self._pause(method, error, number)
+                pause = self._pause(method in _REPEATABLE and not once, error, number)
                 if pause is None or number == self._attempts or self._clock() + pause >= deadline:
                     raise
                 lost = lost or (isinstance(error, errors.Unreachable) and error.sent)
             self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def _pause(self, method: str, error: errors.ClientError, number: int) -> float | None:
+    def _pause(self, repeatable: bool, error: errors.ClientError, number: int) -> float | None:
         """Seconds until the next attempt after ``error``; None: it is not to be repeated."""
         own: float = min(MAX_PAUSE, 0.05 * 2**number) * random.uniform(0.5, 1.0)
         if isinstance(error, errors.Unreachable):
-            safe = method in _REPEATABLE or not error.sent
+            safe = repeatable or not error.sent
             return own if safe and not error.permanent else None
         if not isinstance(error, errors.ApiError):
             return None
         wait = max(own, error.retry_after or 0.0)
-        transient = _TRANSIENT if method in _REPEATABLE else errors.TooManyRequests
+        transient = _TRANSIENT if repeatable else errors.TooManyRequests
         return wait if isinstance(error, transient) else None
 
     def _open(
@@ -250,6 +264,8 @@ class Transport:
                 timeout=(min(left, CONNECT_TIMEOUT), left),
                 stream=True,
                 allow_redirects=False,
+                # With the request: what the session has yields to REQUESTS_CA_BUNDLE.
+                verify=self._cacert,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise wire.unreachable(error, self.url) from error

@@ -73,7 +73,7 @@ def decode(response: requests.Response, raw: bytes) -> Answer:
     status = response.status_code
     media = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
     if status >= 400:
-        raise _error(response, media, raw)
+        raise refusal(_shown(response), status, response.reason, response.headers, raw)
     if status >= 300:
         where = response.headers.get("Location", "elsewhere")
         raise errors.BadAnswer(f"{_shown(response)} redirects to {where}; give that URL instead.")
@@ -89,7 +89,11 @@ def decode(response: requests.Response, raw: bytes) -> Answer:
         raise errors.BadAnswer(f"{_shown(response)} answered broken JSON: {error}") from None
 
 
-def _error(response: requests.Response, media: str, raw: bytes) -> errors.ClientError:
+def refusal(
+    shown: str, status: int, reason: str, headers: Mapping[str, str], raw: bytes
+) -> errors.ClientError:
+    """The error that an answer of 400 or more is. ``shown``: whose answer. Names of headers in any case."""
+    media = headers.get("Content-Type", "").split(";")[0].strip().lower()
     problem: dict[str, Any] = {}
     if media in ("application/problem+json", "application/json"):
         try:
@@ -98,14 +102,11 @@ def _error(response: requests.Response, media: str, raw: bytes) -> errors.Client
             found = None
         if isinstance(found, dict):
             problem = found
-    status = response.status_code
     if "code" not in problem and status not in (429, 502, 503, 504):
-        return errors.BadAnswer(
-            f"{_shown(response)} answered {status} {response.reason} without saying why; is it an apisvc?"
-        )
-    problem.setdefault("request_id", response.headers.get(REQUEST_ID))
-    problem.setdefault("detail", f"{_shown(response)} answered {status} {response.reason}.")
-    return errors.from_problem(status, problem, retry_after(response.headers.get("Retry-After")))
+        return errors.BadAnswer(f"{shown} answered {status} {reason} without saying why; is it an apisvc?")
+    problem.setdefault("request_id", headers.get(REQUEST_ID))
+    problem.setdefault("detail", f"{shown} answered {status} {reason}.")
+    return errors.from_problem(status, problem, retry_after(headers.get("Retry-After")))
 
 
 def _shown(response: requests.Response) -> str:

@@ -5,7 +5,8 @@ import ipaddress
 import logging
 import socket
 import socketserver
-from typing import Any
+import wsgiref.headers
+from typing import IO, Any, cast
 from wsgiref import simple_server
 
 from apisvc import errors
@@ -36,6 +37,17 @@ class Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
         LOG.debug("connection of %s", client_address, exc_info=True)
 
 
+class Answering(simple_server.ServerHandler):
+    """Answers in HTTP/1.1, of which WebSockets are a part; still one request a connection."""
+
+    http_version = "1.1"
+    headers: wsgiref.headers.Headers
+
+    def cleanup_headers(self) -> None:
+        super().cleanup_headers()
+        self.headers["Connection"] = "close"
+
+
 class Handler(simple_server.WSGIRequestHandler):
     """One connection, with the access log where the other logs are."""
 
@@ -48,6 +60,22 @@ class Handler(simple_server.WSGIRequestHandler):
     def get_environ(self) -> dict[str, Any]:
         # By this a stream notices that its client has gone, as by gunicorn.socket.
         return {**super().get_environ(), "apisvc.socket": self.connection}
+
+    def handle(self) -> None:
+        self.raw_requestline = self.rfile.readline(65537)
+        if len(self.raw_requestline) > 65536:
+            self.requestline = self.request_version = self.command = ""
+            self.send_error(414)
+        elif self.parse_request():
+            answering = Answering(
+                cast(IO[bytes], self.rfile),
+                cast(IO[bytes], self.wfile),
+                self.get_stderr(),
+                self.get_environ(),
+                multithread=True,
+            )
+            answering.request_handler = self  # type: ignore[attr-defined]
+            answering.run(self.server.get_app())  # type: ignore[attr-defined]
 
     def log_message(self, format: str, *args: Any) -> None:
         LOG.debug("%s %s", self.address_string(), format % args)

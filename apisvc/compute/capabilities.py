@@ -35,7 +35,7 @@ class LogRequest:
     written later. ``since``: only what was written from this instant on
     (seconds since the epoch). ``previous``: of the run before the present one.
     A driver that does not know when or in which run a line was written raises
-    InvalidSpec for the last two.
+    InvalidSpec for the last two; NotFound: there was no such run.
     """
 
     tail: int | None = None
@@ -121,7 +121,7 @@ class Terminal(abc.ABC):
 
     @abc.abstractmethod
     def write(self, data: bytes) -> None:
-        """Give it input."""
+        """Give it input, waiting while it takes none; ``b""``: there is no more (nothing on a terminal)."""
 
     @abc.abstractmethod
     def resize(self, columns: int, rows: int) -> None:
@@ -153,7 +153,8 @@ class Exec(abc.ABC):
     def exec(self, instance_id: str, tenant_id: str, request: ExecRequest, *, deadline: float) -> Terminal:
         """Run one; ``deadline`` bounds its start only. NotFound: there is no object, or no such program.
 
-        InvalidSpec when the instance does not run.
+        InvalidSpec when the instance does not run. The terminal's ``read`` is called by one thread and
+        ``write`` and ``resize`` by another, at the same time.
         """
 
 

@@ -6,63 +6,18 @@ made is in memory (``state_file`` unset), or in a file that several processes
 share and that outlives them.
 """
 
+import dataclasses
 import heapq
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
 
-from oslo_config import cfg
+from apisvc.compute import base, fakeaccess, fakecalls, fakecloud, fakescript
 
-from apisvc.compute import base, fakecloud, fakescript
-
-T = TypeVar("T")
 Phase = base.Phase
 
 
-class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Watch):
-    contract = "1.0"
-
-    def __init__(self, backend: base.BackendContext, cloud: fakecloud.Cloud | None = None) -> None:
-        """``cloud``: for tests that give several drivers the same backend."""
-        super().__init__(backend)
-        state_file = backend.conf.state_file
-        self.cloud = cloud or (
-            fakecloud.FileCloud(state_file) if state_file else fakecloud.MemoryCloud()
-        )  #: for tests: what there is
-        self.script = fakescript.Script()  #: for tests: what goes wrong next
-        self._tenants: set[str] = set()
-        self._error = fakescript.ERRORS.get(backend.conf.error)
-
-    @classmethod
-    def options(cls) -> Sequence[cfg.Opt]:
-        return [
-            cfg.FloatOpt(
-                "delay",
-                default=0.0,
-                min=0.0,
-                help="Seconds that each transition of an instance takes, unless its label fake.delay says otherwise.",
-            ),
-            cfg.FloatOpt("call_delay", default=0.0, min=0.0, help="Seconds that every call takes."),
-            cfg.StrOpt(
-                "error",
-                choices=sorted(fakescript.ERRORS),
-                help="Every call that changes an instance raises this error of the closed set.",
-            ),
-            cfg.BoolOpt("outage", default=False, help="Every call raises unavailable."),
-            cfg.BoolOpt(
-                "partial_outage", default=False, help="The backend takes orders but cannot be listed."
-            ),
-            cfg.IntOpt(
-                "capacity", min=0, help="Instances it has room for; more raise no_capacity. Unset: no limit."
-            ),
-            cfg.StrOpt(
-                "state_file",
-                help="SQLite file that keeps what was made: shared by API and worker, and still there after "
-                "a restart. Unset: in the memory of each process.",
-            ),
-        ]
-
+class FakeDriver(fakeaccess.FakeAccess, base.Power, base.Watch, base.Resize):
     # The core
 
     def check(self, *, deadline: float) -> base.Health:
@@ -89,9 +44,6 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
             "delete", instance_id, deadline, lambda now: self._delete(instance_id, now), knobs=knobs
         )
 
-    def close(self) -> None:
-        self.cloud.close()
-
     # Capabilities
 
     def stop(self, workload: base.Workload, *, deadline: float) -> base.Observed:
@@ -106,30 +58,6 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
         return self._change(
             "reboot", workload, deadline, lambda w, k, now: self._reboot(w, self._must(w, now), now)
         )
-
-    def logs(
-        self, instance_id: str, tenant_id: str, request: base.LogRequest, *, deadline: float
-    ) -> Iterator[bytes]:
-        found = self._call("logs", instance_id, deadline, lambda now: self._find(instance_id, now))
-        if found is None:
-            raise base.NotFound("There is no such instance.")
-        text = found.knobs.get("fake.log", f"{instance_id} says hello")
-        lines = text.splitlines(keepends=True)
-        kept = lines if request.tail is None else lines[len(lines) - min(request.tail, len(lines)) :]
-        output = "".join(kept)
-        return self._output(instance_id, output.encode() + b"\n" if output else b"", follow=request.follow)
-
-    def nodes(self, *, deadline: float) -> Sequence[base.Node]:
-        return self._call("nodes", "", deadline, self._nodes)
-
-    def cordon(self, node: str, schedulable: bool, *, deadline: float) -> base.Node:
-        def change(now: float) -> base.Node:
-            if node != fakecloud.NODE:
-                raise base.NotFound(f"There is no node {node!r}.")
-            self.cloud.cordon(schedulable)
-            return self._nodes(now)[0]
-
-        return self._call("cordon", "", deadline, change)
 
     def watch(self, *, stop: threading.Event) -> Iterator[str]:
         now = time.time()
@@ -150,50 +78,7 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
                 self._plan(due, instance_id)
                 yield instance_id
 
-    # For tests
-
-    def end(self, instance_id: str, exit_code: int = 0) -> None:
-        """It ends by itself."""
-        with self.cloud.locked():
-            found = self._find(instance_id, now := time.time())
-            if found is None:
-                raise KeyError(instance_id)
-            found.exit_code = exit_code
-            self._move(found, [(now, Phase.EXITED)])
-
-    def vanish(self, instance_id: str) -> None:
-        """Somebody takes it away behind our back."""
-        with self.cloud.locked():
-            self.cloud.drop(instance_id)
-
-    def objects(self) -> Sequence[base.Observed]:
-        """All there is, whoever owns it and whatever outage is on."""
-        now = time.time()
-        with self.cloud.locked():
-            return [seen for found in self.cloud.all() if (seen := found.observed(now))]
-
     # Within a call
-
-    def _call(
-        self,
-        name: str,
-        instance_id: str,
-        deadline: float,
-        do: Callable[[float], T],
-        *,
-        knobs: Mapping[str, str] | None = None,
-    ) -> T:
-        conf = self.backend.conf
-        lost = self.script.enter(name, instance_id, knobs or {}, delay=conf.call_delay, deadline=deadline)
-        if conf.outage or (conf.partial_outage and name == "observe"):
-            raise base.Unavailable
-        if self._error and name in ("ensure", "delete", "stop", "start", "reboot"):
-            raise self._error()
-        with self.cloud.locked():
-            answer = do(time.time())
-        if lost:
-            raise base.Timeout("The answer was lost.")
-        return answer
 
     def _change(
         self,
@@ -211,16 +96,6 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
 
         return self._call(name, workload.id, deadline, change, knobs=knobs)
 
-    def _find(self, instance_id: str, now: float) -> fakecloud.Object | None:
-        """Our object, unless it is gone by now."""
-        found = self.cloud.get(instance_id)
-        if found is None or found.tag.owner != self.backend.owner:
-            return None
-        if found.phase(now) is None:
-            self.cloud.drop(instance_id)
-            return None
-        return found
-
     def _must(self, workload: base.Workload, now: float) -> fakecloud.Object:
         if (found := self._find(workload.id, now)) is None:
             raise base.NotFound("There is no such instance.")
@@ -232,8 +107,12 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
         found = self._find(workload.id, now)
         if found is not None and found.phase(now) is Phase.DELETING:
             raise base.InProgress("It is being deleted.")
-        if found is None or found.tag.spec_hash != workload.spec_hash:
+        if found is None:
             return self._create(workload, knobs, now)
+        if found.tag.spec_hash != workload.spec_hash:
+            if found.shape != fakecalls.shape(workload):
+                return self._create(workload, knobs, now)
+            self._resize(workload, knobs, found)
         if found.phase(now) is Phase.FAILED and workload.power == "running":
             return self._start(workload, found, now)
         if workload.power != found.power:
@@ -243,19 +122,31 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
         return self._reboot(workload, found, now) if workload.reboots > found.reboots else found
 
     def _create(self, workload: base.Workload, knobs: dict[str, str], now: float) -> fakecloud.Object:
-        room = self.backend.conf.capacity
-        if self.cloud.get(workload.id) is None:
-            if not self.cloud.schedulable():
-                raise base.NoCapacity("Its node takes nothing new.")
-            if room is not None and len(self.cloud.all()) >= room:
-                raise base.NoCapacity
+        room, before = self.backend.conf.capacity, self.cloud.get(workload.id)
+        if before is None and (self._cordoned() or (room is not None and len(self.cloud.all()) >= room)):
+            raise base.NoCapacity
         tag = base.Tag(self.backend.owner, workload.tenant.id, workload.id, workload.spec_hash)
         found = fakecloud.Object(
-            tag, [], power=workload.power, reboots=workload.reboots, vcpus=workload.vcpus, knobs=knobs
+            tag,
+            [],
+            power=workload.power,
+            reboots=workload.reboots,
+            vcpus=workload.vcpus,
+            knobs=knobs,
+            handle=f"fake-{workload.id}" if before is None else f"fake-{workload.id}-{workload.spec_hash}",
+            shape=fakecalls.shape(workload),
+            addresses=["198.51.100.7"] if workload.public_address else [],
+            env=dict(workload.env),
         )
         if workload.power == "stopped":
             return self._move(found, [(now, Phase.CREATING), (now + self._delay(found), Phase.STOPPED)])
         return self._move(found, self._run(workload, found, Phase.CREATING, now))
+
+    def _resize(self, workload: base.Workload, knobs: dict[str, str], found: fakecloud.Object) -> None:
+        """It goes on as it is, with other amounts."""
+        found.tag = dataclasses.replace(found.tag, spec_hash=workload.spec_hash)
+        found.vcpus, found.knobs = workload.vcpus, knobs
+        self._move(found, found.timeline)
 
     def _stop(self, found: fakecloud.Object, now: float) -> fakecloud.Object:
         found.power = "stopped"
@@ -282,6 +173,7 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
     ) -> fakecloud.Timeline:
         """How it comes to run by way of phase ``by``, and how it ends if it does so by itself."""
         running = now + self._delay(found)
+        found.runs += 1
         timeline: fakecloud.Timeline = [(now, by), (running, Phase.RUNNING)]
         if "fake.exit" not in found.knobs:
             return timeline
@@ -306,11 +198,6 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
             self._move(found, [(now, Phase.DELETING), (now + delay, None)])
         return False
 
-    def _move(self, found: fakecloud.Object, timeline: fakecloud.Timeline) -> fakecloud.Object:
-        found.set(timeline)
-        self.cloud.put(found)
-        return found
-
     def _delay(self, found: fakecloud.Object) -> float:
         return float(found.knobs.get("fake.delay", self.backend.conf.delay))
 
@@ -320,30 +207,6 @@ class FakeDriver(base.ComputeDriver, base.Power, base.Logs, base.Cordon, base.Wa
         else:
             objects = [found for i in ids if (found := self._find(i, now))]
         return [seen for found in objects if (seen := found.observed(now))]
-
-    def _nodes(self, now: float) -> list[base.Node]:
-        used = sum(found.vcpus for found in self.cloud.all() if found.phase(now) is Phase.RUNNING)
-        return [
-            base.Node(
-                fakecloud.NODE,
-                ready=True,
-                schedulable=self.cloud.schedulable(),
-                vcpus=self.backend.conf.capacity,
-                vcpus_used=used,
-            )
-        ]
-
-    def _output(self, instance_id: str, output: bytes, *, follow: bool) -> Iterator[bytes]:
-        if output:
-            yield output
-        while follow:
-            with self.cloud.locked():
-                found = self._find(instance_id, now := time.time())
-                phase = found.phase(now) if found else None
-            if phase in (None, Phase.STOPPED, Phase.EXITED, Phase.FAILED):
-                return
-            yield b""
-            time.sleep(0.05)
 
     def _plan(self, due: list[tuple[float, str]], instance_id: str) -> None:
         """Note in the heap ``due`` when the instance changes next by itself."""

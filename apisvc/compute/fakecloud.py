@@ -27,7 +27,22 @@ Timeline = list[tuple[float, str | None]]
 class Object:
     """One thing that runs on the fake backend."""
 
-    __slots__ = ("_settled", "exit_code", "knobs", "power", "reboots", "restarts", "tag", "timeline", "vcpus")
+    __slots__ = (
+        "_settled",
+        "addresses",
+        "env",
+        "exit_code",
+        "handle",
+        "knobs",
+        "power",
+        "reboots",
+        "restarts",
+        "runs",
+        "shape",
+        "tag",
+        "timeline",
+        "vcpus",
+    )
 
     def __init__(
         self,
@@ -40,6 +55,11 @@ class Object:
         exit_code: int | None = None,
         vcpus: int = 0,
         knobs: dict[str, str] | None = None,
+        handle: str | None = None,
+        shape: str = "",
+        runs: int = 0,
+        addresses: list[str] | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:
         self.tag = tag
         self.timeline = timeline
@@ -49,6 +69,14 @@ class Object:
         self.exit_code = exit_code
         self.vcpus = vcpus
         self.knobs = knobs or {}
+        self.handle = handle or f"fake-{tag.instance_id}"
+        #: What of its spec cannot be changed while it runs.
+        self.shape = shape
+        #: How often it began to run.
+        self.runs = runs
+        self.addresses = addresses or []
+        #: Without the secret part, for a file is not the place for it.
+        self.env = env or {}
         self._settled: base.Observed | None = None
 
     def set(self, timeline: Timeline) -> None:
@@ -64,6 +92,10 @@ class Object:
         """When it changes next by itself."""
         return next((at for at, _ in self.timeline if at > now), None)
 
+    def began(self, now: float) -> float:
+        """When it began to run, as far as its timeline tells; 0.0: not yet."""
+        return next((at for at, p in self.timeline if p == base.Phase.RUNNING and at <= now), 0.0)
+
     def observed(self, now: float) -> base.Observed | None:
         # PERF: a hundred thousand settled objects are listed again and again.
         if self._settled is not None:
@@ -74,10 +106,11 @@ class Object:
         seen = base.Observed(
             tag=self.tag,
             phase=phase,
-            handle=f"fake-{self.tag.instance_id}",
+            handle=self.handle,
             node=NODE,
+            addresses=tuple(self.addresses),
             exit_code=self.exit_code if exited else None,
-            started_at=next((at for at, p in self.timeline if p == base.Phase.RUNNING and at <= now), None),
+            started_at=self.began(now) or None,
             finished_at=self.timeline[-1][0] if exited else None,
             restarts=self.restarts,
             reboots=self.reboots,
@@ -118,11 +151,12 @@ class Cloud(abc.ABC):
     def drop(self, instance_id: str) -> None: ...
 
     @abc.abstractmethod
-    def schedulable(self) -> bool:
-        """Whether the node takes new objects."""
+    def facts(self, kind: str) -> dict[str, Any]:
+        """What else is so there: by name, of one kind (credentials, cordoned nodes, strays)."""
 
     @abc.abstractmethod
-    def cordon(self, schedulable: bool) -> None: ...
+    def state(self, kind: str, name: str, fact: Any | None) -> None:
+        """From now on ``fact`` (plain JSON) is so; None: nothing of that name is."""
 
     @abc.abstractmethod
     def position(self) -> int:
@@ -150,9 +184,9 @@ class MemoryCloud(Cloud):
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._objects: dict[str, Object] = {}
+        self._facts: dict[tuple[str, str], Any] = {}
         self._position = 0
         self._log: collections.deque[str] = collections.deque(maxlen=_KEPT)
-        self._schedulable = True
 
     def locked(self) -> contextlib.AbstractContextManager[Any]:
         return self._lock
@@ -171,11 +205,13 @@ class MemoryCloud(Cloud):
         self._objects.pop(instance_id, None)
         self._note(instance_id)
 
-    def schedulable(self) -> bool:
-        return self._schedulable
+    def facts(self, kind: str) -> dict[str, Any]:
+        return {name: fact for (of, name), fact in self._facts.items() if of == kind}
 
-    def cordon(self, schedulable: bool) -> None:
-        self._schedulable = schedulable
+    def state(self, kind: str, name: str, fact: Any | None) -> None:
+        self._facts.pop((kind, name), None)
+        if fact is not None:
+            self._facts[kind, name] = fact
 
     def _note(self, instance_id: str) -> None:
         with self._changed:
@@ -239,7 +275,9 @@ class FileCloud(Cloud):
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("CREATE TABLE IF NOT EXISTS objects (id TEXT PRIMARY KEY, data TEXT NOT NULL)")
             db.execute("CREATE TABLE IF NOT EXISTS changes (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT)")
-            db.execute("CREATE TABLE IF NOT EXISTS cordoned (node TEXT)")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS facts (kind TEXT, name TEXT, fact TEXT, UNIQUE (kind, name))"
+            )
             self._db, self._pid = db, os.getpid()
         return self._db
 
@@ -262,14 +300,15 @@ class FileCloud(Cloud):
         self._open().execute("DELETE FROM objects WHERE id = ?", (instance_id,))
         self._note(instance_id)
 
-    def schedulable(self) -> bool:
+    def facts(self, kind: str) -> dict[str, Any]:
         with self._lock:
-            return self._open().execute("SELECT node FROM cordoned").fetchone() is None
+            rows = self._open().execute("SELECT name, fact FROM facts WHERE kind = ?", (kind,))
+            return {name: json.loads(fact) for name, fact in rows}
 
-    def cordon(self, schedulable: bool) -> None:
-        self._open().execute("DELETE FROM cordoned")
-        if not schedulable:
-            self._open().execute("INSERT INTO cordoned VALUES (?)", (NODE,))
+    def state(self, kind: str, name: str, fact: Any | None) -> None:
+        self._open().execute("DELETE FROM facts WHERE kind = ? AND name = ?", (kind, name))
+        if fact is not None:
+            self._open().execute("INSERT INTO facts VALUES (?, ?, ?)", (kind, name, json.dumps(fact)))
 
     def _note(self, instance_id: str) -> None:
         done = self._open().execute("INSERT INTO changes (id) VALUES (?)", (instance_id,))

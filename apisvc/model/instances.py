@@ -57,6 +57,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ports: tuple[int, ...] = ()
     #: As the fields of the same names of :class:`apisvc.compute.values.Workload`.
     ssh_key: str = ""
+    #: Encrypted, as the values of ``secret_env``: what a machine is told at its start often has secrets in it.
     user_data: str = ""
     networks: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -69,8 +70,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def amounts(self) -> tenants.Amounts:
-        """What it takes from the tenant's quota."""
-        return tenants.Amounts(instances=1, vcpus=self.vcpus, ram_mb=self.ram_mb, disk_gb=self.disk_gb)
+        """What it takes from the tenant's quota; its volumes count as disk."""
+        disk_gb = self.disk_gb + sum(self.volumes)
+        return tenants.Amounts(instances=1, vcpus=self.vcpus, ram_mb=self.ram_mb, disk_gb=disk_gb)
 
     @property
     def hash(self) -> str:

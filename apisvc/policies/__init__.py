@@ -5,6 +5,7 @@ from oslo_policy import policy
 from apisvc.policies import (
     backends,
     base,
+    credentials,
     drivers,
     events,
     flavors,
@@ -30,6 +31,7 @@ MODULES = (
     images,
     instances,
     backends,
+    credentials,
     nodes,
     drivers,
     workers,

@@ -57,6 +57,21 @@ TENANT = [
         [{"method": "GET", "path": "/v1/tenants/{tenant}/instances/{instance}/logs"}],
     ),
     policy.DocumentedRuleDefault(
+        "instances:exec",
+        base.MEMBER,
+        "Run programs inside an instance.",
+        [
+            {"method": "POST", "path": "/v1/tenants/{tenant}/instances/{instance}/exec"},
+            {"method": "GET", "path": "/v1/tenants/{tenant}/instances/{instance}/exec"},
+        ],
+    ),
+    policy.DocumentedRuleDefault(
+        "instances:console",
+        base.MEMBER,
+        "Open the console of an instance.",
+        [{"method": "POST", "path": "/v1/tenants/{tenant}/instances/{instance}/console"}],
+    ),
+    policy.DocumentedRuleDefault(
         "instances:events",
         base.READER,
         "List or follow the events of an instance.",

@@ -89,7 +89,10 @@ class EventView(base.View, frozen=True, kw_only=True):
         int | None, msgspec.Meta(description="The target's revision before it; null: there was none.")
     ]
     revision: Annotated[int, msgspec.Meta(description="The revision that it made; also the cursor after it.")]
-    detail: Annotated[dict[str, Any], msgspec.Meta(description="What depends on the action.")]
+    detail: Annotated[
+        dict[str, Any],
+        msgspec.Meta(description="What depends on the action; `node` is shown to admins only."),
+    ]
 
 
 class EventList(base.View, frozen=True, kw_only=True):
@@ -112,9 +115,10 @@ class Bookmark(base.View, frozen=True, kw_only=True):
     revision: int
 
 
-def view(found: codec.Versioned[events.Event]) -> EventView:
-    """An event as everybody sees it who may."""
+def view(found: codec.Versioned[events.Event], *, node: bool) -> EventView:
+    """An event as everybody sees it who may; with ``node`` also which machine of the backend it speaks of."""
     event = found.value
+    detail = event.detail if node else {name: value for name, value in event.detail.items() if name != "node"}
     return EventView(
         id=event.id,
         at=base.timestamp(event.at),
@@ -125,7 +129,7 @@ def view(found: codec.Versioned[events.Event]) -> EventView:
         request_id=event.request_id,
         before=event.before,
         revision=found.revision,
-        detail=_shown(event.detail),
+        detail=_shown(detail),
     )
 
 

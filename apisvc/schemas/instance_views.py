@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from apisvc.model import codec, instances
-from apisvc.schemas import base
+from apisvc.schemas import base, machines
 from apisvc.schemas import instances as requests
 
 MASK = "***"
@@ -30,6 +30,12 @@ class SpecView(base.View, frozen=True, kw_only=True):
         dict[str, str], msgspec.Meta(description="The names only; every value is shown as ***.")
     ]
     ports: requests.Ports
+    ssh_key: machines.SshKey
+    user_data: Annotated[str, msgspec.Meta(description="*** when there is any, else empty.")]
+    networks: machines.Networks
+    security_groups: machines.SecurityGroups
+    public_address: machines.PublicAddress
+    volumes: machines.Volumes
     restart_policy: requests.RestartPolicy
     power: instances.Power
 
@@ -56,7 +62,12 @@ class StatusView(base.View, frozen=True, kw_only=True):
     state: instances.State
     fault: FaultView | None
     retry: RetryView | None
-    node: str | None
+    node: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="The machine of the backend that it is on; shown to admins, null to others."
+        ),
+    ]
     addresses: tuple[str, ...]
     exit_code: int | None
     restarts: int
@@ -118,8 +129,12 @@ def view(
     *,
     stale: bool,
     seen_at: float | None,
+    node: bool,
 ) -> InstanceView:
-    """An instance as everybody sees it who may. ``seen_at``: of a stale one, when its backend was last seen."""
+    """An instance as everybody sees it who may; with ``node`` also which machine it is on.
+
+    ``seen_at``: of a stale one, when its backend was last seen.
+    """
     instance = found.value
     return InstanceView(
         id=instance.id,
@@ -128,7 +143,7 @@ def view(
         description=instance.description,
         labels=instance.labels,
         spec=spec_view(instance.spec),
-        status=_status(instance.status, stale, seen_at),
+        status=_status(instance.status, stale, seen_at, instance.status.node if node else None),
         generation=instance.generation,
         actions=actions,
         created_at=base.timestamp(instance.created_at),
@@ -155,6 +170,12 @@ def spec_view(spec: instances.Spec) -> SpecView:
         env=spec.env,
         secret_env=dict.fromkeys(spec.secret_env, MASK),
         ports=spec.ports,
+        ssh_key=spec.ssh_key,
+        user_data=MASK if spec.user_data else "",
+        networks=spec.networks,
+        security_groups=spec.security_groups,
+        public_address=spec.public_address,
+        volumes=spec.volumes,
         restart_policy=spec.restart_policy,
         power=spec.power,
     )
@@ -170,7 +191,7 @@ def _retry(retry: instances.Retry) -> RetryView:
     return RetryView(attempts=retry.attempts, next_at=base.timestamp(retry.next_at))
 
 
-def _status(status: instances.Status, stale: bool, seen_at: float | None) -> StatusView:
+def _status(status: instances.Status, stale: bool, seen_at: float | None, node: str | None) -> StatusView:
     observed_at = status.observed_at
     if stale and observed_at is not None and seen_at is not None:
         observed_at = max(observed_at, seen_at)
@@ -178,7 +199,7 @@ def _status(status: instances.Status, stale: bool, seen_at: float | None) -> Sta
         state=status.state,
         fault=_fault(status.fault) if status.fault else None,
         retry=_retry(status.retry) if status.retry else None,
-        node=status.node,
+        node=node,
         addresses=status.addresses,
         exit_code=status.exit_code,
         restarts=status.restarts,

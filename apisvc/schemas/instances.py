@@ -1,5 +1,6 @@
 """Shapes of instances: what may be asked. What is answered is in :mod:`apisvc.schemas.instance_views`."""
 
+import datetime
 import enum
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from apisvc.model import instances
-from apisvc.schemas import base
+from apisvc.schemas import base, machines
 
 #: Bytes of UTF-8 that command and arguments may have together, and the two environments.
 MAX_TEXT = 64 * 1024
@@ -19,14 +20,14 @@ _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
 base.EXPLAINED[_NO_NUL] = "a text without NUL"
 base.EXPLAINED[_VARIABLE] = "letters, digits and '_', not beginning with a digit"
 
-_Word = Annotated[str, msgspec.Meta(max_length=8192, pattern=_NO_NUL)]
+Word = Annotated[str, msgspec.Meta(max_length=8192, pattern=_NO_NUL)]
 _Variable = Annotated[
     str, msgspec.Meta(min_length=1, max_length=255, pattern=_VARIABLE, examples=["GREETING"])
 ]
 _Value = Annotated[str, msgspec.Meta(max_length=32768, pattern=_NO_NUL)]
 
 Command = Annotated[
-    tuple[_Word, ...],
+    tuple[Word, ...],
     msgspec.Meta(
         description="What to run instead of the image's own program: the program and its first arguments.",
         max_length=256,
@@ -34,7 +35,7 @@ Command = Annotated[
     ),
 ]
 Args = Annotated[
-    tuple[_Word, ...],
+    tuple[Word, ...],
     msgspec.Meta(
         description="Arguments for the program.", max_length=256, examples=[["echo hello; sleep 60"]]
     ),
@@ -98,6 +99,14 @@ _HasImage = Annotated[str, msgspec.Meta(description="Has this image, by id or na
 _IsStale = Annotated[bool, msgspec.Meta(description="Its backend is out of sight, or is not.")]
 _OfTenant = Annotated[str, msgspec.Meta(description="Of this tenant, by id or name.", max_length=63)]
 _Tail = Annotated[int, msgspec.Meta(description="Only the last lines.", ge=0, le=1_000_000)]
+_Since = Annotated[
+    datetime.datetime,
+    msgspec.Meta(
+        description="Only what was printed from this moment on (RFC 3339).",
+        tz=True,
+        examples=["2026-11-22T08:15:30Z"],
+    ),
+]
 
 
 class InstanceCreate(base.Body, frozen=True, kw_only=True):
@@ -116,6 +125,12 @@ class InstanceCreate(base.Body, frozen=True, kw_only=True):
     env: Env = {}
     secret_env: SecretEnv = {}
     ports: Ports = ()
+    ssh_key: machines.SshKey = ""
+    user_data: machines.UserData = ""
+    networks: machines.Networks = ()
+    security_groups: machines.SecurityGroups = ()
+    public_address: machines.PublicAddress = False
+    volumes: machines.Volumes = ()
     restart_policy: RestartPolicy = instances.RestartPolicy.ALWAYS
     power: Annotated[instances.Power, msgspec.Meta(description="Whether it is to run at once.")] = (
         instances.Power.RUNNING
@@ -124,6 +139,7 @@ class InstanceCreate(base.Body, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_size("command and args", [*self.command, *self.args])
         check_environment(self.env, self.secret_env)
+        _check_machine(self.ssh_key, self.user_data)
 
 
 class CreateQuery(base.Query, frozen=True, kw_only=True):
@@ -139,7 +155,10 @@ class CreateQuery(base.Query, frozen=True, kw_only=True):
 
 
 class InstanceUpdate(base.Body, frozen=True, kw_only=True):
-    """What to change. Lists and objects are replaced as a whole, but ``secret_env`` by its entries."""
+    """What to change. Lists and objects are replaced as a whole, but ``secret_env`` by its entries.
+
+    Volumes stay as they were made: what is on them would be lost.
+    """
 
     name: base.DnsLabel | msgspec.UnsetType = msgspec.UNSET
     description: base.Description | msgspec.UnsetType = msgspec.UNSET
@@ -151,7 +170,15 @@ class InstanceUpdate(base.Body, frozen=True, kw_only=True):
     env: Env | msgspec.UnsetType = msgspec.UNSET
     secret_env: SecretEnvUpdate | msgspec.UnsetType = msgspec.UNSET
     ports: Ports | msgspec.UnsetType = msgspec.UNSET
+    ssh_key: machines.SshKey | msgspec.UnsetType = msgspec.UNSET
+    user_data: machines.UserData | msgspec.UnsetType = msgspec.UNSET
+    networks: machines.Networks | msgspec.UnsetType = msgspec.UNSET
+    security_groups: machines.SecurityGroups | msgspec.UnsetType = msgspec.UNSET
+    public_address: machines.PublicAddress | msgspec.UnsetType = msgspec.UNSET
     restart_policy: RestartPolicy | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        _check_machine(self.ssh_key or "", self.user_data or "")
 
 
 class Action(enum.StrEnum):
@@ -202,7 +229,18 @@ class LogQuery(base.Query, frozen=True, kw_only=True):
     """Which part of the output."""
 
     tail: _Tail | None = None
+    since: _Since | None = None
+    previous: Annotated[bool, msgspec.Meta(description="What the run before the present one printed.")] = (
+        False
+    )
     follow: Annotated[bool, msgspec.Meta(description="Go on with what is written later.")] = False
+
+
+def _check_machine(ssh_key: str, user_data: str) -> None:
+    """ValueError when one of them cannot be what it says."""
+    if ssh_key:
+        machines.check_ssh_key(ssh_key)
+    machines.check_user_data(user_data)
 
 
 def check_size(what: str, texts: Sequence[str]) -> None:

@@ -102,6 +102,7 @@ class Call(Generic[T]):
         self._ended = threading.Event()
         self._results: list[T] = []
         self._error: compute.DriverError | None = None
+        self._discard: Callable[[T], None] | None = None
 
     def run(self, name: str) -> None:
         """Do the work; for the call's own thread."""
@@ -113,16 +114,24 @@ class Call(Generic[T]):
             LOG.exception("The driver of backend %s raised what it may not raise", name)
             self._error = compute.DriverBug(type(error).__name__)
         self._settle(not isinstance(self._error, _TROUBLE))
-        self._ended.set()
+        with self._lock:
+            self._ended.set()
+            discard = self._discard
+        if discard is not None and self._results:
+            discard(self._results[0])
 
-    def result(self, deadline: float) -> T:
-        """What the work returned.
+    def result(self, deadline: float, discard: Callable[[T], None] | None = None) -> T:
+        """What the work returned. ``discard`` gets what it returns when nobody waits for it any more.
 
         :raises DriverError: what it raised, or Timeout when it has not ended by ``deadline``.
         """
         if not self._ended.wait(max(0.0, deadline - time.monotonic())):
-            self._settle(False)
-            raise compute.Timeout()
+            with self._lock:
+                late = not self._ended.is_set()
+                self._discard = discard if late else None
+            if late:
+                self._settle(False)
+                raise compute.Timeout()
         if self._error is not None:
             raise self._error
         return self._results[0]

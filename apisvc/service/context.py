@@ -36,6 +36,11 @@ class Context:
     #: The revision of If-Match, for the writes that replace.
     if_match: int | None = None
 
+    @property
+    def admin(self) -> bool:
+        """Whether the caller is an admin, who sees what is behind the tenants' things (nodes)."""
+        return self.identity is not None and self.identity.admin
+
 
 def system(seconds: float = 30.0, name: str = "apisvc") -> Context:
     """A context for work nobody asked for over HTTP: bootstrap, seeding, maintenance."""

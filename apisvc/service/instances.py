@@ -73,7 +73,7 @@ class Instances:
         return self._scan(ctx, page, lambda found: found.created_by == user_id and keep(found), within)
 
     def view(self, ctx: context.Context, found: Found) -> views.InstanceView:
-        """``found`` as it is answered."""
+        """``found`` as it is answered to the caller: which node it is on is for admins."""
         return self.views(ctx, [found])[0]
 
     def views(self, ctx: context.Context, found: Sequence[Found]) -> Sequence[views.InstanceView]:
@@ -85,6 +85,7 @@ class Instances:
                 actions.possible(one.value, self._loaded.get(one.value.spec.backend)),
                 stale=self._sight.stale(one.value, lost),
                 seen_at=lost.get(one.value.spec.backend),
+                node=ctx.admin,
             )
             for one in found
         ]
@@ -248,11 +249,17 @@ def _changes(before: instances.Instance, after: instances.Instance) -> dict[str,
     """What an update did, for its event: of environments no values, of secrets not even encrypted ones."""
     changes = records.changes(msgspec.structs.replace(before, spec=after.spec, status=after.status), after)
     quiet: dict[str, Any] = {"env": {}, "secret_env": {}}
+    hidden = {**quiet, "user_data": ""}
     changes.update(
         records.changes(
-            msgspec.structs.replace(before.spec, **quiet), msgspec.structs.replace(after.spec, **quiet)
+            msgspec.structs.replace(before.spec, **hidden), msgspec.structs.replace(after.spec, **hidden)
         )
     )
+    if before.spec.user_data != after.spec.user_data:
+        changes["user_data"] = {
+            name: views.MASK if value else ""
+            for name, value in (("from", before.spec.user_data), ("to", after.spec.user_data))
+        }
     for field in quiet:
         was, now = getattr(before.spec, field), getattr(after.spec, field)
         names = sorted(name for name in {*was, *now} if was.get(name) != now.get(name))

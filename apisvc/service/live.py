@@ -1,17 +1,19 @@
-"""Calls from the API straight to a backend's driver: what changes nothing and must not wait for a worker."""
+"""Calls from the API straight to a backend's driver: what must not wait for a worker, and changes no instance."""
 
 import dataclasses
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from oslo_config import cfg
 
 from apisvc import errors
 from apisvc.compute import base as compute
 from apisvc.model import backends, instances
-from apisvc.service import breaker, context, placement, transaction
+from apisvc.service import breaker, context, placement, sessions, transaction
+from apisvc.service.sessions import translated
 
 T = TypeVar("T")
 
@@ -62,26 +64,76 @@ class Live:
         :raises BackendUnavailable: the backend cannot be asked.
         """
         name = instance.spec.backend
-        backend = self._loaded.get(name)
-        if backend is None:
-            raise errors.Unsupported(f"Backend {name!r} is not configured any more.")
-        driver = backend.driver
-        if not isinstance(driver, compute.Logs):
-            raise errors.Unsupported(f"Backend {name!r} has no logs: its driver lacks 'logs'.")
-        self._require_not_disabled(ctx, [name])
-        deadline = self._deadline(ctx)
+        driver: compute.Logs = self._driver(ctx, name, compute.Logs)
 
-        def begin() -> tuple[list[bytes], Iterator[bytes]]:
+        def begin(deadline: float) -> tuple[list[bytes], Iterator[bytes]]:
             chunks = driver.logs(instance.id, instance.tenant_id, request, deadline=deadline)
             return list(itertools.islice(chunks, 1)), chunks
 
         try:
-            first, rest = self._call(backend, begin, deadline)
-        except errors.NotFound:
+            first, rest = self._call(ctx, name, begin)
+        except errors.NotFound as error:
+            if request.previous:
+                raise
             raise errors.NotFound(
                 f"There is no output: instance {instance.name!r} is not on backend {name!r}."
-            ) from None
+            ) from error
         return Chunks(first, rest)
+
+    def exec(
+        self, ctx: context.Context, instance: instances.Instance, request: compute.ExecRequest
+    ) -> sessions.Session:
+        """A program begun inside the instance; to be closed.
+
+        :raises Unsupported: its backend's driver has no exec.
+        :raises NotFound: there is nothing on the backend, or no such program in it.
+        :raises WrongState: it does not run.
+        :raises BackendUnavailable: the backend cannot be asked.
+        """
+        name = instance.spec.backend
+        driver: compute.Exec = self._driver(ctx, name, compute.Exec)
+        begin = functools.partial(driver.exec, instance.id, instance.tenant_id, request)
+        terminal = self._call(
+            ctx, name, lambda deadline: begin(deadline=deadline), refused=errors.WrongState, discard=_close
+        )
+        return sessions.Session(name, terminal)
+
+    def console(self, ctx: context.Context, instance: instances.Instance) -> compute.ConsoleAccess:
+        """Where its console is; raises as :meth:`exec`."""
+        name = instance.spec.backend
+        driver: compute.Console = self._driver(ctx, name, compute.Console)
+        where = functools.partial(driver.console, instance.id, instance.tenant_id)
+        return self._call(ctx, name, lambda deadline: where(deadline=deadline), refused=errors.WrongState)
+
+    def issue(
+        self, ctx: context.Context, name: str, request: compute.CredentialRequest
+    ) -> compute.Credential:
+        """A credential for the tenant's things on the backend, after what the tenant needs there is made.
+
+        :raises NotFound, Unsupported, BackendUnavailable:
+        """
+        driver: Any = self._driver(ctx, name, compute.Credentials)
+
+        def issue(deadline: float) -> compute.Credential:
+            driver.ensure_tenant(request.tenant, deadline=deadline)
+            made: compute.Credential = driver.issue(request, deadline=deadline)
+            return made
+
+        return self._call(ctx, name, issue)
+
+    def issued(self, ctx: context.Context, name: str, tenant_id: str) -> Sequence[compute.Credential]:
+        """The tenant's credentials on the backend that are good now; raises as :meth:`issue`."""
+        driver: compute.Credentials = self._driver(ctx, name, compute.Credentials)
+        return self._call(ctx, name, lambda deadline: driver.issued(tenant_id, deadline=deadline))
+
+    def revoke(self, ctx: context.Context, name: str, tenant_id: str, credential_id: str) -> None:
+        """From now on the backend refuses it; raises as :meth:`issue`."""
+        driver: compute.Credentials = self._driver(ctx, name, compute.Credentials)
+        self._call(ctx, name, lambda deadline: driver.revoke(tenant_id, credential_id, deadline=deadline))
+
+    def require(self, ctx: context.Context, name: str, kind: type[Any]) -> None:
+        """:raises Unsupported, BackendUnavailable: unless the backend could be asked for what ``kind`` can."""
+        self._driver(ctx, name, kind)
 
     def nodes(self, ctx: context.Context, only: str | None = None) -> list[NodesOf]:
         """The nodes of all backends (or of ``only`` that one), asked at the same time.
@@ -117,16 +169,32 @@ class Live:
     def _deadline(self, ctx: context.Context) -> float:
         return min(ctx.deadline, time.monotonic() + self._timeout)
 
-    def _require_not_disabled(self, ctx: context.Context, names: list[str]) -> None:
-        operator = placement.operator_records(self._store, names, deadline=ctx.deadline)
-        for name in names:
-            _require_not_disabled(name, operator)
+    def _driver(self, ctx: context.Context, name: str, kind: type[Any]) -> Any:
+        """The driver of a backend that is configured, has the capability, and is not disabled."""
+        backend = self._loaded.get(name)
+        if backend is None:
+            raise errors.Unsupported(f"Backend {name!r} is not configured any more.")
+        if not isinstance(backend.driver, kind):
+            word = kind.__name__.lower()
+            raise errors.Unsupported(f"Backend {name!r} has no {word}: its driver lacks {word!r}.")
+        _require_not_disabled(name, placement.operator_records(self._store, [name], deadline=ctx.deadline))
+        return backend.driver
 
-    def _call(self, backend: compute.LoadedBackend, work: Callable[[], T], deadline: float) -> T:
+    def _call(
+        self,
+        ctx: context.Context,
+        name: str,
+        work: Callable[[float], T],
+        *,
+        refused: type[errors.Conflict] = errors.Unsupported,
+        discard: Callable[[T], None] | None = None,
+    ) -> T:
+        """What ``work(deadline)`` returns; ``discard`` gets it when it comes too late."""
+        deadline = self._deadline(ctx)
         try:
-            return self._breakers[backend.name].start(work).result(deadline)
+            return self._breakers[name].start(lambda: work(deadline)).result(deadline, discard)
         except compute.DriverError as error:
-            raise translated(backend.name, error) from error
+            raise translated(name, error, refused) from error
 
 
 class Chunks(Iterator[bytes]):
@@ -148,19 +216,8 @@ class Chunks(Iterator[bytes]):
             close()
 
 
-def translated(name: str, error: compute.DriverError) -> errors.ApisvcError:
-    """What a caller of the API is told of a driver's error."""
-    if isinstance(error, compute.NotFound):
-        return errors.NotFound(error.message)
-    if isinstance(error, compute.InvalidSpec):
-        return errors.Unsupported(f"Backend {name!r} refuses this: {error.message}")
-    if isinstance(error, compute.DriverBug):
-        return errors.BackendUnavailable(
-            f"Backend {name!r} met an error that its driver does not know; it is in the log."
-        )
-    return errors.BackendUnavailable(
-        f"Backend {name!r}: {error.message}", retry_after=error.retry_after or 1.0
-    )
+def _close(terminal: compute.Terminal) -> None:
+    terminal.close()
 
 
 def _nodes(backend: compute.LoadedBackend, deadline: float) -> Callable[[], Sequence[compute.Node]]:

@@ -123,7 +123,11 @@ def get_raw(store: storage.Store, wanted: Sequence[str], *, deadline: float) -> 
 
 def changes(before: msgspec.Struct, after: msgspec.Struct) -> dict[str, dict[str, Any]]:
     """What an update did, for its event: ``{field: {"from": ..., "to": ...}}``, times left out."""
-    was, now = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    # Field by field: a record may leave out those that have their default.
+    was, now = (
+        {field: msgspec.to_builtins(getattr(record, field)) for field in record.__struct_fields__}
+        for record in (before, after)
+    )
     return {
         field: {"from": was[field], "to": now[field]}
         for field in now

@@ -1,7 +1,7 @@
 """From what a request names to a spec with everything resolved and copied."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,7 +16,17 @@ from apisvc.storage import base as storage
 T = TypeVar("T")
 
 #: Fields of a spec that a PATCH takes as they are.
-_PLAIN = ("command", "args", "env", "ports", "restart_policy")
+_PLAIN = (
+    "command",
+    "args",
+    "env",
+    "ports",
+    "ssh_key",
+    "networks",
+    "security_groups",
+    "public_address",
+    "restart_policy",
+)
 
 
 #: Fields of a spec that are those of a request, and that not every driver takes.
@@ -50,9 +60,9 @@ class Resolver:
         self._loaded = loaded
 
     def resolve(
-        self, body: schema.InstanceCreate, secret_env: dict[str, str], *, deadline: float
+        self, body: schema.InstanceCreate, secret_env: dict[str, str], user_data: str, *, deadline: float
     ) -> "Resolved":
-        """What a new instance needs to be placed; ``secret_env`` is sealed already.
+        """What a new instance needs to be placed; ``secret_env`` and ``user_data`` are sealed already.
 
         PERF: one read for what it names by name, one for all records.
 
@@ -67,7 +77,7 @@ class Resolver:
         flavor = _there(found, wanted[1], "flavor", body.flavor, catalogue.Flavor)
         asked = {name: getattr(body, name) for name in _OPTIONAL.intersection(body.__struct_fields__)}
         spec = instances.Spec(
-            **{**asked, "secret_env": secret_env},
+            **{**asked, "secret_env": secret_env, "user_data": user_data},
             backend="",
             image_id=image.id,
             image=image.name,
@@ -109,11 +119,26 @@ class Resolver:
             changes.update(vcpus=flavor.vcpus, ram_mb=flavor.ram_mb, disk_gb=flavor.disk_gb)
         if "secret_env" in asked:
             changes["secret_env"] = _merged(spec.secret_env, asked["secret_env"], box)
+        if "user_data" in asked:
+            changes["user_data"] = _resealed(spec.user_data, asked["user_data"], box)
         changed = msgspec.structs.replace(spec, **changes)
-        self._require_accepted(spec.backend, placement.set_fields(changed), changes)
+        self._require_accepted(spec, changed)
         if {"command", "args", "env", "secret_env"} & set(changes):
             _check(changed, box)
         return changed
+
+    def _require_accepted(self, before: instances.Spec, after: instances.Spec) -> None:
+        """The instance stays where it is, so its driver must take what is set anew."""
+        backend = self._loaded.get(before.backend)
+        anew = [name for name in placement.set_fields(after) if getattr(after, name) != getattr(before, name)]
+        reason = backend and placement.refusal(backend.driver, backend.driver_name, anew)
+        if backend is None or not reason:
+            return
+        refused = sorted(set(anew) - backend.driver.accepts)
+        raise errors.Unsupported(
+            f"The instance's backend {backend.name!r} cannot: {reason}.",
+            errors=tuple(errors.FieldError(f"/{name}", "is not taken there") for name in refused),
+        )
 
     def _image(self, name: str, ref: str, deadline: float) -> dict[str, str]:
         image = self._named(images.Images.entries, "image", ref, deadline)
@@ -128,17 +153,6 @@ class Resolver:
                 rejected=[{"backend": name, "reason": reason}],
             )
         return {"image_id": image.id, "image": image.name, "image_ref": reference}
-
-    def _require_accepted(self, name: str, fields: Sequence[str], changes: Mapping[str, Any]) -> None:
-        """The instance stays where it is, so its driver must take what is set anew."""
-        backend = self._loaded.get(name)
-        asked = [field for field in fields if field in changes]
-        reason = backend and placement.refusal(backend.driver, backend.driver_name, asked)
-        if reason:
-            raise errors.NoBackend(
-                f"The instance's backend cannot run it: {reason}.",
-                rejected=[{"backend": name, "reason": reason}],
-            )
 
     def _ids(self, *wanted: tuple[records.Named[Any], str], deadline: float) -> list[str | None]:
         """What each id or name stands for, in one read; None: no name in use."""
@@ -184,6 +198,13 @@ def _merged(
         elif name not in merged or workloads.unseal(merged[name], box) != value:
             merged[name] = workloads.seal(value, box)
     return merged
+
+
+def _resealed(sealed: str, asked: str, box: secrets.SecretBox) -> str:
+    """``asked`` encrypted; the same ciphertext as before when it is the same."""
+    if not asked or (sealed and workloads.unseal(sealed, box) == asked):
+        return sealed if asked else ""
+    return workloads.seal(asked, box)
 
 
 def _check(spec: instances.Spec, box: secrets.SecretBox) -> None:

@@ -7,6 +7,7 @@ from oslo_config import cfg
 
 from apisvc.compute import base as compute
 from apisvc.service import context, secrets, transaction
+from apisvc.service.access import Access
 from apisvc.service.backends import Backends
 from apisvc.service.events import Events
 from apisvc.service.flavors import Flavors
@@ -39,6 +40,7 @@ class Services:
     backends: Backends
     workers: Workers
     live: Live
+    access: Access
 
 
 def build(
@@ -51,6 +53,7 @@ def build(
 ) -> Services:
     """Wire the rules to a store and the loaded backends (in order of preference)."""
     transactor = transaction.Transactor(store, secret_box, clock or context.Clock(), ids or context.Ids())
+    calls = Live(transactor, conf, loaded)
     return Services(
         conf=conf,
         store=store,
@@ -66,5 +69,6 @@ def build(
         events=Events(transactor, conf),
         backends=Backends(transactor, loaded),
         workers=Workers(transactor),
-        live=Live(transactor, conf, loaded),
+        live=calls,
+        access=Access(transactor, conf, loaded, calls),
     )

@@ -13,7 +13,7 @@ def tenant_view(tenant: tenants.Tenant) -> compute.TenantView:
 def workload(
     instance: instances.Instance, tenant: tenants.Tenant, secret_box: secrets.SecretBox
 ) -> compute.Workload:
-    """What should be of ``instance``, with its secret environment decrypted.
+    """What should be of ``instance``, with what is secret of it decrypted.
 
     :raises Unavailable: a secret was encrypted with a key that is gone.
     """
@@ -35,7 +35,7 @@ def workload(
         labels=instance.labels,
         ports=spec.ports,
         ssh_key=spec.ssh_key,
-        user_data=spec.user_data,
+        user_data=unseal(spec.user_data, secret_box) if spec.user_data else "",
         networks=spec.networks,
         security_groups=spec.security_groups,
         public_address=spec.public_address,
@@ -48,7 +48,7 @@ def workload(
 
 
 def seal(value: str, secret_box: secrets.SecretBox) -> str:
-    """``value`` encrypted, as ``Spec.secret_env`` keeps it."""
+    """``value`` encrypted, as a spec keeps it."""
     return secret_box.encrypt(value.encode()).decode()
 
 

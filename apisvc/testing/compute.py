@@ -34,7 +34,13 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from apisvc.compute import base
-from apisvc.testing import compute_capabilities, compute_case, compute_machines
+from apisvc.testing import (
+    compute_adopt,
+    compute_capabilities,
+    compute_case,
+    compute_fields,
+    compute_machines,
+)
 
 Phase = base.Phase
 SECRET = "correct-horse-battery-staple"
@@ -45,6 +51,9 @@ class ComputeSuite(
     compute_capabilities.LogsScenarios,
     compute_capabilities.NodesScenarios,
     compute_capabilities.WatchScenarios,
+    compute_fields.FieldsScenarios,
+    compute_fields.PartsOfLogsScenarios,
+    compute_adopt.AdoptScenarios,
     compute_machines.ConsoleScenarios,
     compute_machines.ResizeScenarios,
     compute_case.ComputeCase,

@@ -39,6 +39,10 @@ class ComputeCase(case.Case):
         """Fields of one that ``ensure`` refuses at once."""
         raise NotImplementedError("say what your backend refuses")
 
+    def make_stray(self) -> str | None:
+        """Make what somebody else could have made on the backend; its handle. None where a test cannot."""
+        return None
+
     def count(self, instance_id: str) -> int:
         """How many objects there really are for it; a twin makes it 2. Look past the driver if you can."""
         return [seen.tag.instance_id for seen in self.observe()].count(instance_id)

@@ -1,9 +1,10 @@
 """One operation as a Falcon responder: the whole way of a request, in order."""
 
+import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import falcon
@@ -26,6 +27,7 @@ from apisvc.web import (
     requestid,
     staleness,
     streams,
+    terminals,
     versions,
 )
 
@@ -48,6 +50,9 @@ class Machinery:
     default_limit: int
     max_limit: int
     max_stale: float
+    terminal_limits: terminals.Limits
+    #: Told why a terminal ended.
+    terminal_ended: Callable[[str], None]
 
 
 def machinery(
@@ -56,6 +61,7 @@ def machinery(
     store: storage.Store,
     box: secrets.SecretBox,
     open_streams: streams.Streams,
+    terminal_ended: Callable[[str], None] = lambda why: None,
 ) -> Machinery:
     # PERF: Options are read once; each look into a ConfigOpts costs microseconds.
     return Machinery(
@@ -69,6 +75,8 @@ def machinery(
         default_limit=conf.api.default_limit,
         max_limit=conf.api.max_limit,
         max_stale=conf.storage.max_stale,
+        terminal_limits=terminals.Limits(conf.live.terminal_idle, conf.live.terminal_longest),
+        terminal_ended=terminal_ended,
     )
 
 
@@ -92,7 +100,7 @@ class Endpoint:
         # Token, tenant and resource are all seen as they are now or later, which is asked once.
         with self._with.store.reading(max_stale=max_stale) as moment:
             call, raw = self._admit(req, path, deadline)
-            answer = self._perform(call, raw, deadline)
+            answer = self._answer(call, raw, resp)
         self._write(call, resp, answer)
         staleness.tell(resp, moment.age)
 
@@ -113,6 +121,8 @@ class Endpoint:
             req.context.tenant_id = place.tenant.value.id
         if caller is not None:
             self._with.limiter.admit(place.tenant.value.id if place else caller.user_id)
+        if self.operation.websocket:
+            terminals.require_upgrade(req)
         asked = self._query.read(req.query_string)
         raw = body.read(req, self._with.max_body_bytes) if req.method not in ("GET", "HEAD") else b""
         call = operation.Call(
@@ -193,9 +203,9 @@ class Endpoint:
             raise errors.InvalidRequest(detail, errors=(errors.FieldError("query:limit", detail),))
         return listing.Page(limit, asked.marker)
 
-    def _perform(self, call: operation.Call, raw: bytes, deadline: float) -> operation.Answer:
+    def _perform(self, call: operation.Call, raw: bytes) -> operation.Answer:
         """Call the handler, once for all requests with the same Idempotency-Key."""
-        caller = call.context.identity
+        caller, deadline = call.context.identity, call.context.deadline
         key = idempotency.key_of(call.request, self.operation)
         if key is None or caller is None or _only_asks(call.query):
             return self.operation.handler(call)
@@ -216,6 +226,27 @@ class Endpoint:
                 raise
             return idempotency.replay(kept, wanted, box)
 
+    def _answer(self, call: operation.Call, raw: bytes, resp: falcon.Response) -> operation.Answer:
+        """What the handler answers; what may take long is counted among the open streams first."""
+        op = self.operation
+        if not op.lasting and not op.websocket:
+            return self._perform(call, raw)
+        released = self._with.streams.hold(call.tenant.value.id if call.tenant else None)
+        with contextlib.ExitStack() as held:
+            held.callback(released)
+            answer = self._perform(call, raw)
+            if answer.session is not None:
+                held.pop_all()  # from here on the bridge has it
+                resp.stream = terminals.Bridge(
+                    answer.session,
+                    call.request,
+                    self._with.terminal_limits,
+                    released=released,
+                    allowed=lambda: self._still_allowed(call),
+                    ended=self._with.terminal_ended,
+                )
+        return answer
+
     def _write(self, call: operation.Call, resp: falcon.Response, answer: operation.Answer) -> None:
         req = call.request
         resp.status = answer.status or self.operation.status
@@ -231,6 +262,10 @@ class Endpoint:
             )
             # For proxies: hand on each event as it comes.
             resp.set_header("X-Accel-Buffering", "no")
+            return
+        if answer.session is not None:
+            # NOTE: Falcon drops the stream of a 101. Its status line is never sent; ours is.
+            resp.status = 200
             return
         reads = req.method in ("GET", "HEAD")
         if answer.revision is not None:

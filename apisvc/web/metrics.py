@@ -38,6 +38,12 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._terminals = prometheus_client.Counter(
+            "apisvc_terminals",
+            "Terminals inside instances that ended, by why: exited, idle, longest, denied, gone or failed.",
+            ["why"],
+            registry=self._registry,
+        )
         #: PERF: looking a child up by its labels costs as much as the rest.
         self._children: dict[tuple[str, Any], prometheus_client.Histogram] = {}
 
@@ -56,6 +62,10 @@ class Metrics:
 
     def streams(self, count: int) -> None:
         self._streams.set(count)
+
+    def terminal(self, why: str) -> None:
+        """Count a terminal that has ended."""
+        self._terminals.labels(why).inc()
 
     def exposition(self) -> bytes:
         """Everything, as Prometheus reads it."""

@@ -43,6 +43,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "Upgrade": {"description": "The protocol to use instead.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "Age": {
         "description": "Seconds that the answer may be behind; only with `Cache-Control: max-stale`, and only "
@@ -280,6 +281,7 @@ def _problem(status: int, kinds: list[type[errors.ApisvcError]], schema: dict[st
     headers = ["X-OpenStack-Request-ID", "OpenStack-API-Version"]
     headers += ["WWW-Authenticate"] if status == 401 else []
     headers += ["Retry-After"] if status in (429, 503) else []
+    headers += ["Upgrade"] if status == 426 else []
     return {
         "description": "; ".join(f"{kind.title} (`{kind.code}`)" for kind in kinds) + ".",
         "headers": _header_refs(headers),
@@ -314,6 +316,6 @@ def possible(op: operation.Operation) -> list[type[errors.ApisvcError]]:
         kinds.add(errors.PreconditionFailed)
     if op.method == "POST" and op.render is not None:
         kinds.add(errors.IdempotencyMismatch)
-    if op.streams:
-        kinds.add(errors.TooManyRequests)
+    if op.websocket:
+        kinds.add(errors.UpgradeRequired)
     return sorted(kinds, key=lambda kind: (kind.status, kind.code))

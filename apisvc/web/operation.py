@@ -18,7 +18,7 @@ from apisvc.model import codec, identity, tenants
 from apisvc.service import context, listing, transaction
 
 if TYPE_CHECKING:  # at run time a table of operations needs no service
-    from apisvc.service import services
+    from apisvc.service import services, sessions
 
 #: Contract version ``major.minor``; a package states the one it was written for.
 CONTRACT = "1.0"
@@ -84,6 +84,8 @@ class Answer:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: Instead of a body: chunks. An empty one is a chance to notice that the client has gone.
     stream: Iterator[bytes] | None = None
+    #: Instead of a body: a program that the WebSocket is to be connected with.
+    session: "sessions.Session | None" = None
     #: Media type of a stream or of bytes.
     content_type: str | None = None
 
@@ -106,7 +108,8 @@ class Operation:
     #: ``(call, what the transaction returned, revision) -> Answer``, pure and quick. Every POST that writes
     #: has it: so the answer can be kept under its Idempotency-Key, in the transaction itself. It is called
     #: there with revision 0, and a replayed body gets its real ``revision`` from the record. The handler
-    #: then ends with ``return call.answer(committed)``.
+    #: then ends with ``return call.answer(committed)``. A POST whose answer is not to be kept anywhere (a
+    #: credential, the output of a command) has none, and refuses the key.
     render: Callable[[Call, Any, int], Answer] | None = None
     #: msgspec Structs with ``forbid_unknown_fields=True``.
     body: type | None = None
@@ -124,6 +127,10 @@ class Operation:
     conditional: bool = False
     #: The media types it streams, e.g. ``("text/event-stream",)``; such an answer has no schema.
     streams: Sequence[str] = ()
+    #: Is a WebSocket (``web/terminals.py``); its status is 101.
+    websocket: bool = False
+    #: May take long, and so counts as an open stream of the tenant while it does.
+    lasting: bool = False
     #: The media type of an answer that is neither JSON nor a stream; its body is bytes.
     produces: str | None = None
     #: The microversion that brought it.

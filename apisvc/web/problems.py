@@ -78,6 +78,8 @@ def write(req: falcon.Request, resp: falcon.Response, error: errors.ApisvcError)
         resp.set_header("Retry-After", str(max(1, math.ceil(error.retry_after))))
     if error.status == 401:
         resp.set_header("WWW-Authenticate", 'Bearer realm="apisvc"')
+    if error.status == 426:
+        resp.set_header("Upgrade", "websocket")
 
 
 def install(app: "falcon.App[Any, Any]", count: Callable[[errors.ApisvcError], None]) -> None:

@@ -66,22 +66,31 @@ class Streams:
 
         :raises TooManyRequests: there are as many streams as there may be; ``chunks`` is closed.
         """
-        with self._lock:
-            of_tenant = self._by_tenant.get(tenant_id, 0)
-            full = self._open >= self._most or of_tenant >= self._most_per_tenant
-            if not full:
-                self._open += 1
-                self._by_tenant[tenant_id] = of_tenant + 1
-                self._changed(self._open)
-        if full:
+        try:
+            released = self.hold(tenant_id)
+        except errors.TooManyRequests:
             _close(chunks)
-            raise errors.TooManyRequests(
-                "As many streams are open as there may be; close one, or try again.", retry_after=5
-            )
-        stream = Stream(chunks, lambda: self._release(tenant_id), lambda: gone(req.env), allowed)
+            raise
+        stream = Stream(chunks, released, lambda: gone(req.env), allowed)
         if req.method == "HEAD":  # Falcon drops the stream without closing it
             stream.close()
         return stream
+
+    def hold(self, tenant_id: str | None) -> Callable[[], None]:
+        """Count something that holds a thread for long; what it returns is to be called, once, at its end.
+
+        :raises TooManyRequests: there are as many as there may be.
+        """
+        with self._lock:
+            of_tenant = self._by_tenant.get(tenant_id, 0)
+            if self._open >= self._most or of_tenant >= self._most_per_tenant:
+                raise errors.TooManyRequests(
+                    "As many streams are open as there may be; close one, or try again.", retry_after=5
+                )
+            self._open += 1
+            self._by_tenant[tenant_id] = of_tenant + 1
+            self._changed(self._open)
+        return lambda: self._release(tenant_id)
 
     def _release(self, tenant_id: str | None) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ class Deployment(fixtures.Fixture):
         self.gunicorn = gunicorn
         self.api: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
+        #: What trusts the API's certificate, where it has one.
+        self.tls: ssl.SSLContext | None = None
 
     def _setUp(self) -> None:
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
@@ -130,7 +133,7 @@ class Deployment(fixtures.Fixture):
             raise AssertionError(f"the API ended: {self.log('api.log')}")
         with (
             contextlib.suppress(OSError),
-            urllib.request.urlopen(f"{self.url}/healthcheck", timeout=2) as answer,
+            urllib.request.urlopen(f"{self.url}/healthcheck", timeout=2, context=self.tls) as answer,
         ):
             return bool(answer.status == 200)
         return False

@@ -87,15 +87,28 @@ class Logs(base.Command):
     def get_parser(self, prog_name: str) -> base.Parser:
         parser: base.Parser = super().get_parser(prog_name)
         parser.add_argument("instance", help="Name or id.")
-        parser.add_argument("-f", "--follow", action="store_true", help="Go on until it is at rest or gone.")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("-f", "--follow", action="store_true", help="Go on until it is at rest or gone.")
+        how.add_argument("-p", "--previous", action="store_true", help="Of the run before the present one.")
         parser.add_argument("--tail", type=int, metavar="N", help="Begin with the last N lines; default all.")
+        parser.add_argument(
+            "--since",
+            type=base.moment,
+            metavar="WHEN",
+            help="Only what was printed from then on: a time (2026-11-22T08:15:30Z), or how long ago (90s, 5m, 2h).",
+        )
         return parser
 
     def take_action(self, parsed_args: base.Options) -> None:
-        read = self.api.instances.follow_logs if parsed_args.follow else self.api.instances.logs
+        asked = {"tail": parsed_args.tail, "since": parsed_args.since}
+        if parsed_args.follow:
+            chunks = self.api.instances.follow_logs(self.tenant, parsed_args.instance, **asked)
+        else:
+            previous = True if parsed_args.previous else None
+            chunks = self.api.instances.logs(self.tenant, parsed_args.instance, previous=previous, **asked)
         # An instance may print anything; where there are bytes to be had, they pass as they are.
         raw = getattr(self.app.stdout, "buffer", None)
-        for chunk in read(self.tenant, parsed_args.instance, tail=parsed_args.tail):
+        for chunk in chunks:
             if raw is None:
                 self.app.stdout.write(chunk.decode(errors="replace"))
             else:

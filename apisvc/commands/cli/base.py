@@ -1,6 +1,7 @@
 """What commands are made of."""
 
 import argparse
+import datetime
 import functools
 import itertools
 import shlex
@@ -195,6 +196,23 @@ def pair(what: str) -> Callable[[str], tuple[str, str]]:
         return key, value
 
     return parse
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def moment(text: str) -> str:
+    """An argparse type for a moment, as RFC 3339: one that is given so, or ``5m``: so long ago."""
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        if text[-1:] in _UNITS:
+            return (now - datetime.timedelta(seconds=float(text[:-1]) * _UNITS[text[-1]])).isoformat()
+        then = datetime.datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time (2026-11-22T08:15:30Z) nor how long ago (90s, 5m, 2h, 1d)"
+        ) from None
+    return (then if then.tzinfo else then.astimezone()).isoformat()
 
 
 def given(options: Options, *names: str) -> Dict:

@@ -1,5 +1,6 @@
 """``apisvc instance ...``: make, find and change instances."""
 
+import argparse
 import pathlib
 from collections.abc import Iterable, Mapping
 
@@ -66,6 +67,20 @@ def _add_spec(parser: base.Parser) -> None:
     parser.add_argument("--port", action="append", type=int, metavar="N", help="A TCP port it listens on.")
     parser.add_argument("--arg", action="append", metavar="ARG", help="An argument; may be repeated.")
     parser.add_argument("--restart-policy", choices=RESTART_POLICIES, help="What follows when it ends.")
+    machines = parser.add_argument_group("where the backend makes machines")
+    machines.add_argument(
+        "--ssh-key", metavar="FILE", help="A public SSH key for its first user (a .pub file); '' for none."
+    )
+    machines.add_argument(
+        "--user-data", metavar="FILE", help="What it reads at its first start (cloud-init); '' for nothing."
+    )
+    machines.add_argument("--network", action="append", metavar="NAME", help="A network; may be repeated.")
+    machines.add_argument("--security-group", action="append", metavar="NAME", help="May be repeated.")
+    machines.add_argument(
+        "--public-address",
+        action=argparse.BooleanOptionalAction,
+        help="Whether it is reached from outside by an address of its own.",
+    )
 
 
 def _spec(options: base.Options, environ: Mapping[str, str]) -> base.Dict:
@@ -75,6 +90,16 @@ def _spec(options: base.Options, environ: Mapping[str, str]) -> base.Dict:
         fields["ports"] = options.port
     if options.arg:
         fields["args"] = options.arg
+    if options.network:
+        fields["networks"] = options.network
+    if options.security_group:
+        fields["security_groups"] = options.security_group
+    if options.public_address is not None:
+        fields["public_address"] = options.public_address
+    if options.ssh_key is not None:
+        fields["ssh_key"] = _content("--ssh-key", options.ssh_key).strip()
+    if options.user_data is not None:
+        fields["user_data"] = _content("--user-data", options.user_data)
     if options.secret_env:
         fields["secret_env"] = dict(_secret(text, environ) for text in options.secret_env)
     return fields
@@ -90,10 +115,15 @@ def _secret(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
         return key, environ[key]
     if not value.startswith("@"):
         return key, value
+    return key, _content(f"--secret-env {key}", value[1:]).removesuffix("\n")
+
+
+def _content(option: str, path: str) -> str:
+    """The text of a file; of no file, none."""
     try:
-        return key, pathlib.Path(value[1:]).read_text(encoding="utf-8").removesuffix("\n")
+        return pathlib.Path(path).read_text(encoding="utf-8") if path else ""
     except (OSError, ValueError) as error:
-        raise exits.UsageError(f"--secret-env {key}: cannot read {value[1:]}: {error}") from None
+        raise exits.UsageError(f"{option}: cannot read {path}: {error}") from None
 
 
 class Create(_One):
@@ -110,6 +140,13 @@ class Create(_One):
         parser.add_argument("--flavor", required=True, help="How large, by name or id.")
         parser.add_argument("--backend", help="Where; without it the service chooses.")
         _add_spec(parser)
+        parser.add_argument(
+            "--volume",
+            action="append",
+            type=int,
+            metavar="GIB",
+            help="A volume of this size, made with it and gone with it; may be repeated.",
+        )
         parser.add_argument("--stopped", action="store_true", help="Do not run it yet.")
         waiting.add_options(parser)
         return parser
@@ -117,6 +154,8 @@ class Create(_One):
     def answer(self, options: base.Options) -> base.Dict:
         fields = _spec(options, self.app.environ) | base.given(options, "backend")
         fields |= {"labels": dict(options.label or ()), "env": dict(options.env or ())}
+        if options.volume:
+            fields["volumes"] = options.volume
         if self.app.tail:
             fields["command"] = self.app.tail
         if options.stopped:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 from oslo_config import cfg
 
 from apisvc.compute import base
-from apisvc.compute.local import folders, host, logs, supervisor, watch, wishes
+from apisvc.compute.local import folders, host, logs, supervisor, terminal, watch, wishes
 
 Phase = base.Phase
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ def _call(method: Call) -> Call:
     return cast(Call, call)
 
 
-class LocalDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Watch):
+class LocalDriver(base.ComputeDriver, base.Power, base.Logs, base.Exec, base.Nodes, base.Watch):
     contract = "1.0"
 
     def __init__(self, backend: base.BackendContext) -> None:
@@ -184,9 +184,26 @@ class LocalDriver(base.ComputeDriver, base.Power, base.Logs, base.Nodes, base.Wa
         folder = self._folder(instance_id)
         if folder.tag() is None:
             raise base.NotFound("There is no such instance.")
+        if request.since is not None or request.previous:
+            raise base.InvalidSpec(
+                "The log is kept as it was printed: without times, and of all runs together."
+            )
         if request.follow:
             return logs.follow(folder.path, request.tail, functools.partial(_ended, folder))
         return logs.read(folder.path, request.tail)
+
+    @_call
+    def exec(
+        self, instance_id: str, tenant_id: str, request: base.ExecRequest, *, deadline: float
+    ) -> base.Terminal:
+        folder = self._folder(instance_id)
+        tag, wish = folder.tag(), folder.wish()
+        if tag is None or wish is None:
+            raise base.NotFound("There is no such instance.")
+        seen = self._look(folder, tag, wish, deadline)
+        if seen is None or seen.phase is not Phase.RUNNING:
+            raise base.InvalidSpec("The instance does not run.")
+        return terminal.start(folder.path, wish, request)
 
     @_call
     def nodes(self, *, deadline: float) -> Sequence[base.Node]:

@@ -120,7 +120,7 @@ class Folder:
         # The shell ends at once, so the supervisor is nobody's child and leaves no zombie here.
         subprocess.run(  # noqa: S603
             ["/bin/sh", "-c", '"$@" </dev/null >/dev/null 2>>"$0" &', self._file("trouble"), *program],
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env=environment(),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -157,6 +157,11 @@ class Folder:
             yield True
         finally:
             os.close(fd)
+
+
+def environment() -> dict[str, str]:
+    """What of our own environment a program of ours gets."""
+    return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
 def clean(path: str) -> None:

@@ -111,12 +111,8 @@ def _limit(kind: int, amount: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def become(wish: dict[str, Any], folder: str, supervisor: int, output: int) -> None:
-    """In the child: take on limits, environment and place of the command, then be it."""
-    os.setsid()
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
-        os._exit(1)  # it was killed before the line above
+def take_on(wish: dict[str, Any], folder: str) -> None:
+    """In a process that is to be a command of the instance: its limits and its place."""
     for number in (
         signal.SIGTERM,
         signal.SIGINT,
@@ -136,8 +132,17 @@ def become(wish: dict[str, Any], folder: str, supervisor: int, output: int) -> N
         first = sum(folder.encode()) % len(cpus)  # spread the instances over the host
         os.sched_setaffinity(0, [(cpus + cpus)[first + n] for n in range(wish["vcpus"])])
     os.chdir(os.path.join(folder, "work"))
+    os.umask(0o022)
+
+
+def become(wish: dict[str, Any], folder: str, supervisor: int, output: int) -> None:
+    """In the child: take on limits, environment and place of the command, then be it."""
+    os.setsid()
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(1)  # it was killed before the line above
+    take_on(wish, folder)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    os.umask(0o022)
     os.execvpe(wish["argv"][0], wish["argv"], {**wish["env"], MARK: folder})  # noqa: S606

@@ -190,6 +190,8 @@ class Supervisor:
             for pid in kids:
                 processes.kill(pid)
             os.waitpid(-1, 0)  # their own children become ours: we are their reaper
+        for pid in processes.marked(self.folder):  # what was run inside it by exec
+            processes.kill(pid)
         self.child = None
         self._pump()
         self._close_output()

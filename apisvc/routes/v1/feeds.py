@@ -34,7 +34,7 @@ class Feeds:
         if form is None:
             return self._page(call, scope)
         feed = self._events.feed(call.context, scope, streams.cursor(call.request, asked.after))
-        items = Items(feed, self._heartbeat)
+        items = Items(feed, self._heartbeat, node=call.context.admin)
         chunks = streams.feed(items, form, heartbeat=self._heartbeat, request_id=call.context.request_id)
         return operation.Answer(stream=Chunks(chunks, items), content_type=form)
 
@@ -44,7 +44,7 @@ class Feeds:
         found = self._events.list(call.context, scope, call.page)
         return operation.Answer(
             schemas.EventList(
-                events=[schemas.view(item) for item in found.items],
+                events=[schemas.view(item, node=call.context.admin) for item in found.items],
                 cursor=cursor,
                 next=call.next_url(found.marker),
             )
@@ -54,10 +54,18 @@ class Feeds:
 class Items(Iterator[streams.Item | None]):
     """A feed, one by one. Bookmarks come first and now and then, so that no client's cursor grows too old."""
 
-    def __init__(self, feed: events.Feed, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``pause``: seconds between bookmarks."""
+    def __init__(
+        self,
+        feed: events.Feed,
+        pause: float,
+        *,
+        node: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``pause``: seconds between bookmarks. ``node``: events say which node they speak of."""
         self._feed = feed
         self._pause = pause
+        self._node = node
         self._clock = clock
         self._waiting: collections.deque[streams.Item] = collections.deque()
         self._told = -1
@@ -66,7 +74,9 @@ class Items(Iterator[streams.Item | None]):
     def __next__(self) -> streams.Item | None:
         if not self._waiting:
             progress = next(self._feed)
-            self._waiting.extend(_item(progress, index) for index in range(len(progress.events)))
+            self._waiting.extend(
+                _item(progress, index, node=self._node) for index in range(len(progress.events))
+            )
             quiet = self._clock() - self._told_at >= self._pause
             if not self._waiting and quiet and progress.revision > self._told:
                 bookmark = schemas.Bookmark(revision=progress.revision)
@@ -95,12 +105,12 @@ class Chunks(Iterator[bytes]):
         self._items.close()
 
 
-def _item(progress: events.Progress, index: int) -> streams.Item:
+def _item(progress: events.Progress, index: int, *, node: bool) -> streams.Item:
     event = progress.events[index]
     following = progress.events[index + 1 : index + 2]
     # A client that is cut off between two events of one commit must get the second one:
     # only the last one moves the cursor past the commit.
     done = not following or following[0].revision > event.revision
     return streams.Item(
-        event.revision if done else event.revision - 1, event.value.action, schemas.view(event)
+        event.revision if done else event.revision - 1, event.value.action, schemas.view(event, node=node)
     )

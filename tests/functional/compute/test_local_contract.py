@@ -8,7 +8,7 @@ from apisvc.testing import backends, compute
 
 
 class TestLocal(compute.ComputeSuite, unittest.TestCase):
-    capabilities = ("logs", "nodes", "power", "watch")
+    capabilities = ("exec", "logs", "nodes", "power", "watch")
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()

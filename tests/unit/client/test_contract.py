@@ -33,6 +33,9 @@ class Recorder(client.Client):
         self.sent.append(("GET", path, {"follow": True, "after": after}, {}, None))
         return iter(())
 
+    def connect(self, path: str, query: Any) -> Any:
+        self.sent.append(("GET", path, query, {}, None))
+
     def text(self, path: str, query: Any = None, idle: float | None = None) -> Iterator[bytes]:
         self.sent.append(("GET", path, query or {}, {}, None))
         return iter(())

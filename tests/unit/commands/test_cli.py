@@ -1,5 +1,6 @@
 """The command line against a scripted server: what it sends, prints and returns."""
 
+import datetime
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import stat
 import tempfile
 import unittest
+import urllib.parse
 from typing import Any
 from unittest import mock
 
@@ -109,6 +111,48 @@ class CliTest(Prompt):
             ("web", "pending", "tiny", {"a": "1"}),
             tuple(shown[k] for k in ("name", "state", "flavor", "labels")),
         )
+
+    def test_what_a_machine_is_given(self) -> None:
+        self.serve(Reply(202, instance("pending")), Reply(202, instance()))
+        key, told = pathlib.Path(self.home, "id.pub"), pathlib.Path(self.home, "init")
+        key.write_text("ssh-ed25519 AAAA ann\n")
+        told.write_text("#cloud-config\n")
+        code = self.cli(
+            "instance", "create", "--image", "host", "--flavor", "tiny", "--ssh-key", str(key), "--user-data", str(told),
+            "--network", "a", "--network", "b", "--security-group", "web", "--public-address", "--volume", "3",
+        )  # fmt: skip
+        self.assertEqual(0, code, self.err)
+        machine = {
+            "ssh_key": "ssh-ed25519 AAAA ann",
+            "user_data": "#cloud-config\n",
+            "networks": ["a", "b"],
+            "security_groups": ["web"],
+            "public_address": True,
+            "volumes": [3],
+        }
+        self.assertEqual(machine, {name: self.server.seen[0].body[name] for name in machine})
+        code = self.cli(
+            "instance", "update", "web", "--no-public-address", "--ssh-key", "", "--user-data", ""
+        )
+        self.assertEqual(0, code, self.err)
+        self.assertEqual({"public_address": False, "ssh_key": "", "user_data": ""}, self.server.seen[1].body)
+
+    def query(self, number: int) -> dict[str, str]:
+        """The query of a request."""
+        return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.server.seen[number].path).query))
+
+    def test_logs_since_and_of_the_run_before(self) -> None:
+        self.serve(*[Reply(200, b"hello\n", media="text/plain")] * 2)
+        asked = ["instance", "logs", "web", "--previous", "--since", "2026-11-22T08:15:30Z"]
+        self.assertEqual((0, "hello\n"), (self.cli(*asked), self.out), self.err)
+        query = {"since": "2026-11-22T08:15:30+00:00", "previous": "true"}
+        self.assertEqual(query, self.query(0))
+        before = datetime.datetime.now(datetime.UTC)
+        self.assertEqual(0, self.cli("instance", "logs", "web", "--since", "5m"), self.err)
+        ago = before - datetime.datetime.fromisoformat(self.query(1)["since"])
+        self.assertLess(abs(ago.total_seconds() - 300), 60)
+        for wrong in (["--since", "soon"], ["--since", "1e999d"], ["--follow", "--previous"]):
+            self.assertEqual(2, self.cli("instance", "logs", "web", *wrong))
 
     def test_update_changes_what_is_named_and_guards_what_it_merges(self) -> None:
         self.serve(Reply(200, instance()), Reply(202, instance()))

@@ -3,13 +3,14 @@
 import os
 import tempfile
 import unittest
+import uuid
 
-from apisvc.compute import fake, fakecloud
+from apisvc.compute import base, fake, fakecloud
 from apisvc.testing import backends, compute
 
 
 class TestInMemory(compute.ComputeSuite, unittest.TestCase):
-    capabilities = ("cordon", "logs", "nodes", "power", "watch")
+    capabilities = tuple(base.CAPABILITIES)
     patience = 5.0
     options = {}
 
@@ -20,6 +21,9 @@ class TestInMemory(compute.ComputeSuite, unittest.TestCase):
     def make_driver(self, owner):
         context = backends.context(fake.FakeDriver, owner=owner, state_dir="", **self.options)
         return fake.FakeDriver(context, self.cloud)
+
+    def make_stray(self):
+        return self.driver.add_stray(f"stray-{uuid.uuid4()}").handle
 
     def running(self):
         return {"labels": {"fake.log": "one\ntwo\nthree"}}

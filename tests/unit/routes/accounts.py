@@ -21,9 +21,7 @@ class RoutesCase(accounts.AccountsCase):
         super().setUp()
         self._within = threading.local()
         self._commit, self.store.commit = self.store.commit, self._audited
-        packages = [package.Routes(self.services) for package in (admin, tenant, user)]
-        self.app = app.create_app(self.conf, self.services, [self.auth], packages)
-        self.client = testing.TestClient(self.app)
+        self.restart()
         self.blue, self.red = self.tenant("blue"), self.tenant("red")
         self.users, self.texts = {}, {}
         self.add("root", admin=True)
@@ -37,6 +35,12 @@ class RoutesCase(accounts.AccountsCase):
             self.member(place, self.users[name], role)
         self.add("out")
 
+    def restart(self):
+        """The app anew, with the options as they are now."""
+        packages = [package.Routes(self.services) for package in (admin, tenant, user)]
+        self.app = app.create_app(self.conf, self.services, [self.auth], packages)
+        self.client = testing.TestClient(self.app)
+
     def _audited(self, guards, writes, **kw):
         """Commit, and for a request only if events tell of it: who, what, to what, in which request."""
         if writes and getattr(self._within, "request", False):
@@ -46,8 +50,8 @@ class RoutesCase(accounts.AccountsCase):
             for event in told:
                 assert event.actor.kind == "user" and event.actor.id and event.target.id, event
                 assert event.request_id, event
-                # Of a backend there is no record until somebody sets its state.
-                new = event.action.endswith(".create") or event.target.kind == "backend"
+                # Of a backend there is no record until somebody sets its state, of a credential never.
+                new = event.action.endswith(".create") or event.target.kind in ("backend", "credential")
                 assert event.before is not None or new, event
         return self._commit(guards, writes, **kw)
 

@@ -4,6 +4,7 @@ import re
 
 import msgspec
 
+from apisvc.model import instances
 from apisvc.routes.v1 import admin, tenant, user
 from tests.unit.routes import instances_case
 
@@ -35,6 +36,10 @@ WRITES = (
     ("update_instance", "max", {"labels": {"stage": "test"}}, {"instance": "job"}),
     ("act_on_instance", "max", {"action": "stop"}, {"instance": "job"}),
     ("delete_instance", "max", None, {"instance": "job"}),
+    ("exec_in_instance", "max", {"command": ["echo", "hello"]}, {}),
+    ("open_instance_console", "max", None, {}),
+    ("create_credential", "max", {"seconds": 60}, {}),
+    ("delete_credential", "max", None, {}),
     ("admin_delete_user", "root", None, {"user": "gus"}),
     ("admin_delete_tenant", "root", None, {"tenant": "green"}),
 )
@@ -54,6 +59,7 @@ class EveryOperation(instances_case.InstancesCase):
         packages = [package.Routes(self.services) for package in (admin, tenant, user)]
         self.operations = {op.id: op for package in packages for op in package.operations()}
         self.run_it(self.post(name="web"))
+        self.settle("web", instances.State.ACTIVE, self.blue)
 
     def path(self, op, names):
         """Where it is, with ``names`` for the names in it."""
@@ -77,15 +83,20 @@ class EveryOperation(instances_case.InstancesCase):
         for name, by, body, place in WRITES:
             op = self.operations[name]
             answer = self.do(op, by, {**PLACES, **made, **place}, body)
-            if name.endswith("_create_token"):
-                made["token"] = answer.json["id"]
+            if name.endswith(("create_token", "create_credential")):
+                made[op.tag.removesuffix("s")] = answer.json["id"]
             if answer.status_code in (201, 202) and op.method != "PUT":
                 self.ok("GET", answer.headers["location"].removeprefix("/v1"), by=by)
 
     def test_reads(self):
         names = {**PLACES, "token": self.ok("GET", "/user/tokens", by="mia")["tokens"][0]["id"]}
+        issued = self.ok("POST", "/tenants/blue/backends/east/credentials", 201, body={})
+        names["credential"] = issued["id"]
         for op in self.operations.values():
-            if op.method == "GET":
+            if op.websocket:
+                answer = self.refused(426, "GET", self.path(op, names), "apisvc.request.upgrade_required")
+                self.assertIn("v1.exec.apisvc", answer["subprotocols"])
+            elif op.method == "GET":
                 by = "mia" if op.path.startswith("/v1/user") else "root"
                 answer = self.do(op, by, names)
                 head = self.call("HEAD", self.path(op, names), by=by)

@@ -1,3 +1,5 @@
+from apisvc.compute import base as compute
+from apisvc.model import events, instances
 from tests.unit.routes import instances_case
 
 
@@ -95,6 +97,9 @@ class LifeTest(instances_case.InstancesCase):
             ({"ports": [0]}, "/ports/0"),
             ({"labels": {"a=b": "x"}}, "/labels"),
             ({"restart_policy": "sometimes"}, "/restart_policy"),
+            ({"ssh_key": "ssh-ed25519 AAAA"}, ""),
+            ({"user_data": "x" * 50000}, ""),
+            ({"volumes": [0]}, "/volumes/0"),
             ({"privileged": True}, "/privileged"),
             ({"env": {f"A{n}": "" for n in range(129)}}, "/env"),
         ):
@@ -111,6 +116,11 @@ class LifeTest(instances_case.InstancesCase):
         )
         self.assertIn("bare", problem["detail"])
         self.refused(409, "GET", f"{self.place}/web/logs", "apisvc.backend.unsupported")
+        key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINpG0wGJUHnPrG6QTVp1ARaR7SxvS7SQVL80BkXSq4s2"
+        body = {"ssh_key": key, "networks": ["a"]}
+        code = "apisvc.backend.unsupported"
+        problem = self.refused(409, "PATCH", f"{self.place}/web", code, "/ssh_key", body=body, by="max")
+        self.assertIn("networks, ssh_key", problem["detail"])
 
 
 class ListTest(instances_case.InstancesCase):
@@ -211,6 +221,23 @@ class LogsTest(instances_case.InstancesCase):
             if whole:
                 self.assertIn(next(chunks)[:10], whole)
 
+    def test_since_a_moment_and_of_the_run_before(self):
+        self.run_it(self.post(name="web"))
+        logs = f"{self.place}/web/logs"
+        self.assertTrue(self.call("GET", f"{logs}?since=2026-11-22T08:15:30Z").text)
+        self.assertEqual("", self.call("GET", f"{logs}?since=2126-11-22T08:15:30%2B01:00").text)
+        self.refused(404, "GET", f"{logs}?previous=true")
+        for wrong in ("2026-11-22T08:15:30", "yesterday"):
+            self.refused(400, "GET", f"{logs}?since={wrong}", pointer="query:since")
+
+    def test_a_driver_without_times_says_so(self):
+        self.run_it(self.post(name="web"))
+        self.drivers["east"].script.fail(compute.InvalidSpec("No times."), on="logs", times=None)
+        problem = self.refused(
+            409, "GET", f"{self.place}/web/logs?previous=true", "apisvc.backend.unsupported"
+        )
+        self.assertIn("No times.", problem["detail"])
+
     def test_bad_queries(self):
         self.post(name="web")
         self.refused(400, "GET", f"{self.place}/web/logs?tail=-1", pointer="query:tail")
@@ -221,3 +248,35 @@ class LogsTest(instances_case.InstancesCase):
         self.drivers["east"].script.outage()
         problem = self.refused(503, "GET", f"{self.place}/web/logs", "apisvc.backend.unavailable")
         self.assertIn("east", problem["detail"])
+
+
+class NodeTest(instances_case.InstancesCase):
+    """Where it runs is for admins: in views, lists and events."""
+
+    def test_who_sees_the_node(self):
+        self.post(name="web")
+        self.settle("web", instances.State.ACTIVE, self.blue)
+        for place in (f"{self.place}/web", self.place, "/user/instances"):
+            self.assertNotIn("node-7", self.call("GET", place, by="max").text, place)
+        self.assertEqual("node-7", self.ok("GET", f"{self.place}/web")["status"]["node"])
+        self.assertIn("node-7", self.call("GET", "/admin/instances").text)
+
+    def test_who_sees_it_in_events(self):
+        made = self.post(name="web")
+
+        def work(txn):
+            target = events.Target(kind="instance", id=made["id"], name="web")
+            txn.event("instance.state", target, tenant_id=self.blue.id, node="node-7", state="active")
+
+        self.services.transactor.transact(self.context(), work)
+        place = f"/tenants/{self.blue.id}/events"
+        for path in (place, f"{self.place}/web/events"):
+            told = self.ok("GET", path, by="max")["events"][-1]
+            self.assertEqual({"state": "active"}, told["detail"])
+            self.assertEqual("node-7", self.ok("GET", path)["events"][-1]["detail"]["node"])
+        for by, shown in (("max", False), ("root", True)):
+            with self.stream(place, by=by, query="follow=true&after=0") as (_, _, chunks):
+                told = b""
+                while b"instance.state" not in told:
+                    told += next(chunks)
+            self.assertEqual(shown, b"node-7" in told)

@@ -23,6 +23,7 @@ class Isolation(instances_case.InstancesCase):
         self.people()
         web = self.post(name="web", labels={"secret-of": "blue-people"}, secret_env={"PASSWORD": "hunter2"})
         self.run_it(web)
+        credential = self.ok("POST", "/tenants/blue/backends/east/credentials", 201, by="mia", body={})
         token = self.login_as("other", self.users["mia"], tokens.Grant(tenant="blue"))
         self.names = {
             "tenant": "blue",
@@ -32,6 +33,7 @@ class Isolation(instances_case.InstancesCase):
             "flavor": "small",
             "image": "host",
             "backend": "east",
+            "credential": credential["id"],
         }
         self.ids = {
             **self.names,
@@ -66,7 +68,7 @@ class Isolation(instances_case.InstancesCase):
 
     def expected(self, op, caller):
         """The status that the design gives."""
-        let_in = 200 if op.method == "GET" else 400
+        let_in = 426 if op.websocket else 200 if op.method == "GET" else 400
         if caller in DEAD:
             return 401
         if caller == "root":
@@ -77,7 +79,7 @@ class Isolation(instances_case.InstancesCase):
             return 404 if op.id == "own_show_token" and caller not in ("mia", "mia-reader") else let_in
         if caller in OUTSIDE:
             return 404
-        needed = 1 if op.method == "GET" else 3 if "member" in op.id else 2
+        needed = 1 if op.method == "GET" and not op.websocket else 3 if "member" in op.id else 2
         return let_in if INSIDE[caller] >= needed else 403
 
     def test_who_comes_in(self):
@@ -93,7 +95,7 @@ class Isolation(instances_case.InstancesCase):
     def test_nothing_foreign_comes_out(self):
         people = [self.users[name].id for name in ("mia", "max", "ria")]
         foreign = {"hunter2", "blue", "web", "blue-people", "mia", "max", "ria", *people}
-        foreign |= {self.ids[own] for own in ("tenant", "instance", "token")}
+        foreign |= {self.ids[own] for own in ("tenant", "instance", "token", "credential")}
         at_home = {**self.names, "tenant": "red", "user": "rob"}
         for op in self.operations:
             for caller in (*DEAD, *OUTSIDE):

@@ -9,7 +9,13 @@ from apisvc.routes.v1 import admin, tenant, user
 from tests.unit.routes import accounts
 
 #: Writes that take no If-Match: there is nothing to replace, or, of a token, no version that matters.
-UNCONDITIONAL = {"admin_delete_token", "own_delete_token"}
+UNCONDITIONAL = {"admin_delete_token", "own_delete_token", "delete_credential"}
+#: What they answer is to be kept nowhere, so they do not answer a repeat alike.
+NOT_KEPT = {
+    "exec_in_instance": {"command": ["true"]},
+    "open_instance_console": None,
+    "create_credential": {},
+}
 
 
 class OperationsTest(accounts.RoutesCase):
@@ -54,8 +60,22 @@ class OperationsTest(accounts.RoutesCase):
 
     def test_what_creates_answers_a_repeat_alike(self):
         for op in self.operations:
-            if op.method == "POST":
+            if op.method == "POST" and op.id not in NOT_KEPT:
                 self.assertIsNotNone(op.render, op.id)
+
+    def test_what_is_kept_nowhere_refuses_the_key_for_it(self):
+        for op in self.operations:
+            if op.id in NOT_KEPT:
+                self.assertIsNone(op.render, op.id)
+                self.refused(
+                    400,
+                    "POST",
+                    self.place(op, tenant="blue"),
+                    by="mia",
+                    body=NOT_KEPT[op.id],
+                    Idempotency_Key="k",
+                    pointer="header:Idempotency-Key",
+                )
 
     def place(self, op, **names):
         """A path of the operation, with something in place of each ``{name}``."""

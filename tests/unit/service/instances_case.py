@@ -4,13 +4,15 @@ import dataclasses
 import threading
 import time
 
+import msgspec
 from cryptography import fernet
 
 from apisvc.compute import base as compute
 from apisvc.compute import fake
-from apisvc.model import identity, tenants
+from apisvc.model import codec, identity, keys, tenants
 from apisvc.schemas import flavors, images, instances
 from apisvc.service import context, secrets, services
+from apisvc.storage import base as storage
 from apisvc.testing import backends
 from tests.unit.service import accounts
 
@@ -96,6 +98,17 @@ class InstancesCase(accounts.AccountsCase):
 
     def act(self, ref, action, ctx=None):
         return self.instances.act(ctx or self.as_ann(), self.acme.id, ref, instances.Action(action))
+
+    def settle(self, ref, state, tenant=None):
+        """What the worker does when it has come to ``state``."""
+        place = (tenant or self.acme).id
+        found = self.instances.get(self.as_ann(), place, ref)
+        status = msgspec.structs.replace(
+            found.value.status, state=state, node="node-7", observed_generation=found.value.generation
+        )
+        key = keys.join(keys.INSTANCES, place, found.value.id)
+        record = msgspec.structs.replace(found.value, status=status)
+        self.store.commit([], [storage.Put(key, codec.encode(record))])
 
     def used(self, tenant=None):
         tenant = self.services.tenants.get(self.context(), (tenant or self.acme).id)

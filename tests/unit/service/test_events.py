@@ -37,7 +37,8 @@ class ListTest(EventsCase):
         created = self.create(name="web")
         done = self.act("web", "stop")
         scope = self.rules.of_instance(self.acme.id, created.result.id, schemas.EventQuery())
-        first, second = [schemas.view(i) for i in self.rules.list(self.context(), scope, self.page()).items]
+        found = self.rules.list(self.context(), scope, self.page()).items
+        first, second = [schemas.view(item, node=False) for item in found]
         self.assertEqual((None, created.revision), (first.before, first.revision))
         self.assertEqual((created.revision, done.revision), (second.before, second.revision))
         self.assertEqual((self.ann.user_id, "ann"), (first.actor.id, first.actor.name))

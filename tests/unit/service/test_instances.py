@@ -1,12 +1,11 @@
 import msgspec
 
 from apisvc import errors
-from apisvc.model import backends, codec, instances, keys
+from apisvc.model import backends, instances, keys
 from apisvc.schemas import backends as backend_schemas
 from apisvc.schemas import images as image_schemas
 from apisvc.schemas import instances as schemas
 from apisvc.service import listing, transaction, workloads
-from apisvc.storage import base as storage
 from tests.unit.service import instances_case
 
 
@@ -244,16 +243,6 @@ class SecretTest(instances_case.InstancesCase):
 
 
 class ActionTest(instances_case.InstancesCase):
-    def settle(self, ref, state):
-        """What the worker does when it has come to ``state``."""
-        found = self.instances.get(self.as_ann(), self.acme.id, ref)
-        status = msgspec.structs.replace(
-            found.value.status, state=state, observed_generation=found.value.generation
-        )
-        key = keys.join(keys.INSTANCES, self.acme.id, found.value.id)
-        record = msgspec.structs.replace(found.value, status=status)
-        self.store.commit([], [storage.Put(key, codec.encode(record))])
-
     def test_stop_start_reboot(self):
         self.create(name="web")
         stopped = self.act("web", "stop").result
@@ -305,24 +294,6 @@ class ActionTest(instances_case.InstancesCase):
         self.assertRaises(errors.WrongState, self.act, "web", "start")
         self.assertRaises(errors.WrongState, self.update, "web", env={"A": "1"})
         self.instances.delete(self.as_ann(), self.acme.id, "web")
-
-    def test_the_view_says_what_is_possible_and_else_why_not(self):
-        def told(**fields):
-            actions = self.instances.view(
-                self.as_ann(), codec.Versioned(self.create(**fields).result, 1)
-            ).actions
-            return {name: action.possible for name, action in actions.items()}, actions
-
-        self.assertEqual({"start": True, "stop": True, "reboot": True, "logs": True}, told()[0])
-        self.assertFalse(told(power=instances.Power.STOPPED)[0]["reboot"])
-        possible, actions = told(backend="bare")
-        self.assertEqual({False}, set(possible.values()))
-        self.assertIn("driver lacks 'logs'", actions["logs"].reason)
-        self.create(name="gone")
-        deleted = self.instances.delete(self.as_ann(), self.acme.id, "gone").result
-        view = self.instances.view(self.as_ann(), codec.Versioned(deleted, 1))
-        self.assertEqual("The instance is being deleted.", view.actions["start"].reason)
-        self.assertTrue(view.actions["logs"].possible)
 
 
 class DeleteTest(instances_case.InstancesCase):

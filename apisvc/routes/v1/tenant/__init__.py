@@ -3,9 +3,11 @@
 from apisvc.routes.v1 import package
 from apisvc.routes.v1.tenant import (
     backends,
+    credentials,
     events,
     flavors,
     images,
+    instance_access,
     instance_history,
     instances,
     members,
@@ -22,7 +24,9 @@ class Routes(package.Package):
         flavors,
         images,
         backends,
+        credentials,
         instances,
         instance_history,
+        instance_access,
         events,
     )

@@ -28,7 +28,12 @@ class _History:
     def logs(self, call: operation.Call) -> operation.Answer:
         asked: schemas.LogQuery = call.query
         instance = self._instances.get(call.context, call.tenant_id, call.path["instance"]).value
-        wanted = compute.LogRequest(tail=asked.tail, follow=asked.follow)
+        wanted = compute.LogRequest(
+            tail=asked.tail,
+            follow=asked.follow,
+            since=asked.since.timestamp() if asked.since else None,
+            previous=asked.previous,
+        )
         return operation.Answer(
             stream=self._live.logs(call.context, instance, wanted),
             content_type="text/plain; charset=utf-8",
@@ -48,7 +53,8 @@ def operations(service: services.Services) -> Sequence[operation.Operation]:
             method="GET",
             path=f"{_ONE}/logs",
             summary="Read or follow what an instance printed",
-            description="Comes straight from the backend.",
+            description="Comes straight from the backend. One that does not know when, or in which run, a line "
+            "was printed refuses `since` and `previous` with 409 `apisvc.backend.unsupported`.",
             tag="instances",
             handler=history.logs,
             policy="instances:logs",
