@@ -1,77 +1,75 @@
-"""The driver on a real cloud, and the cloud's own client to look past it.
+"""The driver on a real cloud, and the cloud's own client to look past it. What a test makes is gone after it."""
 
-``OS_CLOUD`` names the cloud and ``OS_CLIENT_CONFIG_FILE`` the clouds.yaml that has it.
-"""
-
-import io
 import os
 import tempfile
 import time
 import unittest
 import uuid
 
-import openstack
-
 from apisvc.compute import base
 from apisvc.compute.openstack import driver, names
 from apisvc.testing import backends
+from tests_openstack import cloud
 
-CLOUD = os.environ.get("OS_CLOUD", "")
-CLOUDS_YAML = os.environ.get("OS_CLIENT_CONFIG_FILE", "")
-PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "120"))
-IMAGE = "apisvc-tiny"
-#: Another one, for servers that get another image.
-IMAGE2 = "apisvc-tiny-2"
-EXTERNAL = "apisvc-external"
+PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "240"))
 
 
-def client():
-    """The cloud's own client, as the administrator."""
-    return openstack.connect(cloud=CLOUD, compute_default_microversion=None)
+class Ground(cloud.Things):
+    """What the driver needs on the cloud: images, and a network to the outside. For the tests of one class."""
 
+    def _setUp(self):
+        super()._setUp()
+        self._images = [self.image(), self.image()]
+        self.images = [image.id for image in self._images]
+        before = {flavor.id for flavor in self.admin.compute.flavors()}
+        self.addCleanup(self._remove_flavors, before)
+        self.external = next(iter(self.admin.network.networks(is_router_external=True)), None)
+        if self.external is None:
+            self.external = self._external()
 
-def seed(cloud):
-    """What the tests take for granted on the cloud; made once, and left for the next test."""
-    for name in (IMAGE, IMAGE2):
-        if cloud.image.find_image(name) is None:
-            made = cloud.image.create_image(
-                name=name, disk_format="raw", container_format="bare", visibility="public"
-            )
-            made.data = io.BytesIO(bytes(65536))
-            made.upload(cloud.image)
-    network = cloud.network.find_network(EXTERNAL)
-    if network is None:
-        network = cloud.network.create_network(
-            name=EXTERNAL,
+    def images_of(self, number):
+        """One of the images itself."""
+        return self._images[number]
+
+    def _external(self):
+        neutron = self.admin.network
+        made = neutron.create_network(
+            name=self.name,
             is_router_external=True,
             provider_network_type="flat",
-            provider_physical_network="apisvc",
+            provider_physical_network=self.name,
         )
-    if not list(cloud.network.subnets(network_id=network.id)):
-        cloud.network.create_subnet(
-            network_id=network.id, ip_version=4, cidr="198.51.100.0/24", is_dhcp_enabled=False
-        )
+        self.made(made, neutron.delete_network)
+        neutron.create_subnet(network_id=made.id, ip_version=4, cidr="198.51.100.0/24", is_dhcp_enabled=False)
+        return made
 
+    def _remove_flavors(self, before):
+        """Those that the driver made; on the cloud of a deployment they would stay."""
+        for flavor in self.admin.compute.flavors():
+            if flavor.id not in before and flavor.id.startswith("apisvc-"):
+                self.admin.compute.delete_flavor(flavor)
 
-def make(owner, **options):
-    """A driver, as a process of its own would have it."""
-    options = {
-        "cloud": CLOUD,
-        "clouds_yaml": CLOUDS_YAML,
-        "manage_flavors": True,
-        "external_network": EXTERNAL,
-        "api_timeout": 60.0,
-        **options,
-    }
-    return driver.OpenStackDriver(
-        backends.context(driver.OpenStackDriver, owner=owner, state_dir=tempfile.gettempdir(), **options)
-    )
+    def options(self, **changed):
+        """Options of a backend on this cloud."""
+        return {
+            "cloud": os.environ["OS_CLOUD"],
+            "clouds_yaml": os.environ.get("OS_CLIENT_CONFIG_FILE"),
+            "manage_flavors": True,
+            "external_network": self.external.id,
+            "api_timeout": PATIENCE,
+            **changed,
+        }
 
+    def driver(self, owner, **changed):
+        """A driver, as a process of its own would have it."""
+        kind = driver.OpenStackDriver
+        folder = tempfile.gettempdir()
+        return kind(backends.context(kind, owner=owner, state_dir=folder, **self.options(**changed)))
 
-def alive(cloud, instance_id):
-    """The servers that there really are for an instance, but for those on their way out."""
-    found = cloud.compute.servers(all_projects=True, tags=names.instance_tag(instance_id))
-    return [one for one in found if one.task_state not in ("deleting", "soft-deleting")]
+    def alive(self, instance_id):
+        """The servers that there really are for an instance, but for those on their way out."""
+        found = self.admin.compute.servers(all_projects=True, tags=names.instance_tag(instance_id))
+        return [one for one in found if one.task_state not in ("deleting", "soft-deleting")]
 
 
 class DriverCase(unittest.TestCase):
@@ -82,9 +80,10 @@ class DriverCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.cloud = client()
-        cls.addClassCleanup(cls.cloud.close)
-        seed(cls.cloud)
+        cls.ground = Ground()
+        cls.ground.setUp()
+        cls.addClassCleanup(cls.ground.cleanUp)
+        cls.cloud = cls.ground.admin
 
     def setUp(self):
         super().setUp()
@@ -95,7 +94,7 @@ class DriverCase(unittest.TestCase):
         self.addCleanup(self._clean)
 
     def make(self, owner=None, **options):
-        made = make(owner or self.owner, **{**self.options, **options})
+        made = self.ground.driver(owner or self.owner, **{**self.options, **options})
         self.addCleanup(made.close)
         return made
 
@@ -116,7 +115,13 @@ class DriverCase(unittest.TestCase):
 
     def workload(self, **fields):
         instance_id = str(uuid.uuid4())
-        fields = {"image": IMAGE, "ram_mb": 64, "name": "test", "tenant": self.tenant, **fields}
+        fields = {
+            "image": self.ground.images[0],
+            "ram_mb": 64,
+            "name": "test",
+            "tenant": self.tenant,
+            **fields,
+        }
         workload = backends.workload(instance_id, **fields)
         self.made.append(workload)
         return workload
@@ -170,7 +175,7 @@ class DriverCase(unittest.TestCase):
 
     def server(self, workload):
         """The one server that there is, as the cloud's own client sees it."""
-        found = alive(self.cloud, workload.id)
+        found = self.ground.alive(workload.id)
         self.assertEqual(1, len(found), found)
         return found[0]
 

@@ -1,6 +1,7 @@
 """The driver keeps the contract on a real cloud: the same scenarios as every other driver."""
 
 import unittest
+import uuid
 
 from apisvc.testing import compute
 from tests_openstack import driver_case
@@ -9,19 +10,21 @@ from tests_openstack import driver_case
 class TestContract(compute.ComputeSuite, unittest.TestCase):
     capabilities = ("adopt", "console", "cordon", "credentials", "logs", "nodes", "power", "resize")
     patience = driver_case.PATIENCE
+    #: What the fake hypervisor's console says, always.
+    prints = ("FAKE CONSOLE OUTPUT", "ANOTHER", "LAST LINE")
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.cloud = driver_case.client()
-        cls.addClassCleanup(cls.cloud.close)
-        driver_case.seed(cls.cloud)
+        cls.ground = driver_case.Ground()
+        cls.ground.setUp()
+        cls.addClassCleanup(cls.ground.cleanUp)
 
     def make_driver(self, owner):
-        return driver_case.make(owner)
+        return self.ground.driver(owner)
 
     def running(self):
-        return {"image": driver_case.IMAGE, "ram_mb": 64}
+        return {"image": self.ground.images[0], "ram_mb": 64}
 
     def exiting(self, code):
         return None  # a machine runs until it is stopped
@@ -29,5 +32,23 @@ class TestContract(compute.ComputeSuite, unittest.TestCase):
     def invalid(self):
         return {"user_data": "#" * 60000}
 
+    def make_stray(self):
+        """A server of the administrator's own, which goes with the test if it is not adopted."""
+        nova = self.ground.admin.compute
+        made = nova.create_server(
+            name=self.ground.name,
+            image_id=self.ground.images[0],
+            flavor_id=self.ground.flavor(f"-{uuid.uuid4().hex[:4]}").id,
+            networks="none",
+        )
+        self.addCleanup(self._remove, made.id)
+        self.ground.settled(made)
+        return made.id
+
+    def _remove(self, server_id):
+        nova = self.ground.admin.compute
+        nova.delete_server(server_id)
+        self.until(lambda: server_id not in {one.id for one in nova.servers()}, "the stray is gone")
+
     def count(self, instance_id):
-        return len(driver_case.alive(self.cloud, instance_id))
+        return len(self.ground.alive(instance_id))

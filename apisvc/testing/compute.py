@@ -51,11 +51,11 @@ class ComputeSuite(
     compute_capabilities.LogsScenarios,
     compute_capabilities.NodesScenarios,
     compute_capabilities.WatchScenarios,
+    compute_machines.ConsoleScenarios,
+    compute_machines.ResizeScenarios,
     compute_fields.FieldsScenarios,
     compute_fields.PartsOfLogsScenarios,
     compute_adopt.AdoptScenarios,
-    compute_machines.ConsoleScenarios,
-    compute_machines.ResizeScenarios,
     compute_case.ComputeCase,
 ):
     """Every scenario. Combine it with ``unittest.TestCase``, as shown at the top."""

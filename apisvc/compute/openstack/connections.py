@@ -6,6 +6,7 @@ processes that load the driver for its options never talk to a cloud.
 
 import collections
 import contextlib
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,8 @@ from oslo_config import cfg
 
 from apisvc.compute import base
 from apisvc.compute.openstack import options
+
+LOG = logging.getLogger(__name__)
 
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 

@@ -13,10 +13,12 @@ from typing import Any
 
 from apisvc.compute import base
 
+#: What Nova takes as a name of metadata.
+_LABEL = re.compile(r"[a-zA-Z0-9-_:. ]{1,255}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,47}")
 #: Keystone's longest name of a project.
 _LONGEST = 64
-#: Nova's longest value of metadata, and name of it.
+#: Nova's longest value of metadata.
 _FIELD = 255
 
 #: The metadata of a server, each beginning with ``apisvc_``.
@@ -88,7 +90,7 @@ def metadata(owner: str, workload: base.Workload) -> dict[str, str]:
     labels = {
         name: value
         for name, value in workload.labels.items()
-        if not name.startswith(_PREFIX) and len(name) <= _FIELD and len(value) <= _FIELD
+        if not name.startswith(_PREFIX) and _LABEL.fullmatch(name) and len(value) <= _FIELD
     }
     return {
         **labels,

@@ -99,9 +99,21 @@ class Networks:
         )
         if (router.external_gateway_info or {}).get("network_id") != external:
             neutron.update_router(router, external_gateway_info={"network_id": external})
-        ports = neutron.ports(device_id=router.id, project_id=mine["project_id"])
-        if not any(fixed["subnet_id"] == subnet.id for port in ports for fixed in port.fixed_ips or []):
-            neutron.add_interface_to_router(router, subnet.id)
+        if not self._routed(router, subnet):
+            self._attach(router, subnet)
+
+    def _routed(self, router: Any, subnet: Any) -> bool:
+        ports = self._clouds.home().network.ports(device_id=router.id)
+        return any(fixed["subnet_id"] == subnet.id for port in ports for fixed in port.fixed_ips or [])
+
+    def _attach(self, router: Any, subnet: Any) -> None:
+        from openstack import exceptions
+
+        try:
+            self._clouds.home().network.add_interface_to_router(router, subnet.id)
+        except (exceptions.BadRequestException, exceptions.ConflictException):
+            if not self._routed(router, subnet):  # by another worker, in this moment
+                raise
 
     def _external(self) -> str:
         name = self._conf.external_network
@@ -185,11 +197,23 @@ def _one(find: Callable[[], Any], make: Callable[[], Any], drop: Callable[[Any],
     """The one that is there, or a new one; a younger twin is dropped if that can be."""
     found = elder(find())
     if not found:
-        made = make()
-        found = elder(find()) or [made]
+        found = _made(find, make)
     for twin in found[1:]:
         _again_is_fine(drop, twin)
     return found[0]
+
+
+def _made(find: Callable[[], Any], make: Callable[[], Any]) -> list[Any]:
+    """What is there after making one; somebody else's, when that is why the cloud refused ours."""
+    from openstack import exceptions
+
+    try:
+        made = make()
+    except (exceptions.ConflictException, exceptions.BadRequestException):
+        if others := elder(find()):
+            return others
+        raise
+    return elder(find()) or [made]
 
 
 def _again_is_fine(do: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

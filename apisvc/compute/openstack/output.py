@@ -1,5 +1,7 @@
 """What a server shows: its console's text, and where its console can be opened."""
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -8,8 +10,8 @@ from apisvc.compute import base
 from apisvc.compute.openstack import connections, servers
 
 Phase = base.Phase
-#: Seconds between two questions while the output is followed.
-_EVERY = 1.0
+#: Seconds between two questions while the output is followed, and between two signs of life.
+_EVERY, _SIGN = 1.0, 0.8
 #: Seconds that one of them may take.
 _PATIENCE = 20.0
 #: Bytes of output by which the place of the last look is found again.
@@ -38,17 +40,18 @@ class Output:
             yield first
         if not request.follow:
             return
-        seen = text
-        while (phase := self._phase(server)) not in _AT_REST:
+        yield from _alive(lambda stop: self._follow(server, text, stop))
+
+    def _follow(self, server: Any, seen: bytes, stop: threading.Event) -> Iterator[bytes]:
+        """What is written after ``seen``, until the server rests or is gone."""
+        while not stop.wait(_EVERY):
+            now = self._soon(lambda: self._servers.reload(server))
+            if now is None or (phase := self._servers.phase(now)) in _AT_REST:
+                return
             if phase is not Phase.UNKNOWN:
                 text = self._soon(lambda: self._text(server))
-            yield newer(seen, text)
-            seen = text
-            time.sleep(_EVERY / 2)
-
-    def _phase(self, server: Any) -> base.Phase:
-        now = self._soon(lambda: self._servers.reload(server))
-        return Phase.DELETING if now is None else self._servers.phase(now)
+                yield newer(seen, text)
+                seen = text
 
     def _soon(self, do: Callable[[], Any]) -> Any:
         return self._call(time.monotonic() + _PATIENCE, do)
@@ -87,6 +90,36 @@ class Output:
             if found and found.get("url"):
                 return base.ConsoleAccess(kind, found["url"])
         raise base.InvalidSpec(f"The cloud has no console of the kinds {', '.join(kinds)}.")
+
+
+def _alive(feed: Callable[[threading.Event], Iterator[bytes]]) -> Iterator[bytes]:
+    """What ``feed`` yields, from a thread of its own; ``b""`` in between, however long the cloud takes."""
+    box: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            for chunk in feed(stop):
+                box.put(chunk)
+            box.put(None)
+        except Exception as error:
+            box.put(error)
+
+    threading.Thread(target=run, name="console", daemon=True).start()
+    try:
+        while True:
+            try:
+                item = box.get(timeout=_SIGN)
+            except queue.Empty:
+                yield b""
+                continue
+            if item is None:
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
 
 
 def last_lines(text: bytes, count: int | None) -> bytes:

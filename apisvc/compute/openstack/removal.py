@@ -5,7 +5,7 @@ project of the tenant's own everything in it goes, whoever made it. In a shared
 project only what bears the tenant's name goes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from apisvc.compute.openstack import connections, credentials, names, projects
@@ -59,7 +59,7 @@ class Removal:
         nova, neutron = home.compute, home.network
         everything = {"all_projects": True, "project_id": project_id}
         if name is None:
-            yield lambda: list(nova.servers(**everything)), lambda one: nova.delete_server(one.id)
+            yield lambda: list(nova.servers(**everything)), self._drop_server
             yield lambda: self._groups_of_servers(project_id), lambda one: nova.delete_server_group(one.id)
             if self._clouds.has("block-storage"):
                 cinder = home.block_storage
@@ -72,25 +72,28 @@ class Removal:
         if not self._clouds.has("network"):
             return
 
-        def of(found: Iterator[Any]) -> list[Any]:
-            # Not filtered by the cloud: asking Neutron for a project's groups makes its default one.
-            return [
-                one for one in found if one.project_id == project_id and (name is None or one.name == name)
-            ]
+        mine = {"project_id": project_id, **({"name": name} if name else {})}
+        if name is None:
+            yield lambda: list(neutron.ips(**mine)), neutron.delete_ip
+        yield lambda: list(neutron.routers(**mine)), self._drop_router
+        if name is None:
+            yield lambda: _loose(neutron.ports(**mine)), neutron.delete_port
+        yield lambda: list(neutron.networks(**mine)), neutron.delete_network  # with its subnets
+        if name is None:
+            yield lambda: list(neutron.subnet_pools(**mine)), neutron.delete_subnet_pool
+        yield lambda: self._groups(project_id, name), neutron.delete_security_group
 
-        if name is None:
-            yield lambda: of(neutron.ips()), neutron.delete_ip
-        yield lambda: of(neutron.routers()), self._drop_router
-        if name is None:
-            yield lambda: self._loose_ports(of(neutron.ports())), neutron.delete_port
-        yield lambda: of(neutron.networks()), neutron.delete_network  # with its subnets
-        if name is None:
-            yield lambda: of(neutron.subnet_pools()), neutron.delete_subnet_pool
-        yield lambda: of(neutron.security_groups()), neutron.delete_security_group
+    def _groups(self, project_id: str, name: str | None) -> list[Any]:
+        """Security groups. Not filtered by the cloud: asked for a project's, Neutron makes its default group."""
+        found = self._clouds.home().network.security_groups()
+        return [one for one in found if one.project_id == project_id and name in (None, one.name)]
 
     def _groups_of_servers(self, project_id: str) -> list[Any]:
         groups = self._clouds.home().compute.server_groups(all_projects=True)
         return [group for group in groups if group.project_id == project_id]
+
+    def _drop_server(self, server: Any) -> None:
+        self._clouds.home().compute.delete_server(server.id, force=server.status == "SOFT_DELETED")
 
     def _drop_router(self, router: Any) -> None:
         neutron = self._clouds.home().network
@@ -99,10 +102,10 @@ class Removal:
                 _let_go(lambda port=port: neutron.remove_interface_from_router(router, None, port.id))
         neutron.delete_router(router)
 
-    @staticmethod
-    def _loose_ports(ports: list[Any]) -> list[Any]:
-        """Those that do not go with what they belong to."""
-        return [port for port in ports if not (port.device_owner or "").startswith("network:")]
+
+def _loose(ports: Iterable[Any]) -> list[Any]:
+    """Ports that do not go with what they belong to."""
+    return [port for port in ports if not (port.device_owner or "").startswith("network:")]
 
 
 def _let_go(drop: Callable[..., Any], *args: Any) -> None:

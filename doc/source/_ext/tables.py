@@ -81,12 +81,28 @@ def exit_codes() -> Rows:
     return [("code", "meaning"), *((str(code.value), meaning) for code, meaning in exits.MEANINGS.items())]
 
 
+def openstack_states() -> Rows:
+    """Nova's states in the contract's words."""
+    from apisvc.compute.openstack import states
+
+    return [("state in Nova", "phase", "a start", "a stop", "why"), *states.rows()]
+
+
+def openstack_faults() -> Rows:
+    """What a cloud's refusals are in the contract's words."""
+    from apisvc.compute.openstack import faults
+
+    return [("the cloud", "error", "what tenants read"), *faults.rows()]
+
+
 TABLES = {
     "errors": error_codes,
     "driver-errors": driver_errors,
     "states": states,
     "decide": decide,
     "operations": operations,
+    "openstack-states": openstack_states,
+    "openstack-faults": openstack_faults,
     "exit-codes": exit_codes,
 }
 
