@@ -172,7 +172,9 @@ class Scale:
 
     def _until(self, what: str, enough: Callable[[Calls], bool]) -> None:
         end = time.monotonic() + DEADLINE
-        while not enough(states := collections.Counter(i["state"] for i in self.service.instances())):
+        while not enough(
+            states := collections.Counter(i["status"]["state"] for i in self.service.instances())
+        ):
             assert time.monotonic() < end, f"not all {what}: {dict(states)}; {self.service.log('worker.log')}"
             time.sleep(1)
 

@@ -7,8 +7,8 @@ import unittest
 from apisvc import errors
 from apisvc.storage import base
 from apisvc.storage.etcd import driver
-from tests.functional import deployment
-from tests_etcd import cluster, stores, wire
+from tests.functional import deployment, wire
+from tests_etcd import cluster, stores
 
 
 class ClusterCase(unittest.TestCase):

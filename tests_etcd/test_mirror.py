@@ -6,8 +6,8 @@ import unittest
 from apisvc import errors
 from apisvc.storage import base
 from apisvc.storage.mirror import store as mirror
-from tests.functional import deployment
-from tests_etcd import cluster, stores, wire
+from tests.functional import deployment, wire
+from tests_etcd import cluster, stores
 
 
 class TestMirror(unittest.TestCase):

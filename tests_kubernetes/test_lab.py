@@ -99,7 +99,13 @@ class TestLab(testtools.TestCase):
         own.node.up()
         after = space.running("steady")
         self.assertEqual(0, after.status.container_statuses[0].restart_count)
-        self.assertEqual("one\n", space.core.read_namespaced_pod_log("steady", space.name))
+        # A kubelet that has just come back knows its pods a moment later than the API server does.
+        said = clusters.wait_for("the log", lambda: space.found(lambda: self._log(space, "steady")))
+        self.assertEqual("one\n", said)
+
+    @staticmethod
+    def _log(space: clusters.Namespace, name: str) -> str:
+        return str(space.core.read_namespaced_pod_log(name, space.name))
 
     def test_nothing_is_left_whatever_was_killed(self) -> None:
         kernel = [

@@ -35,6 +35,7 @@ from oslo_config import cfg
 
 from apisvc.compute import base
 from apisvc.testing import (
+    compute_access,
     compute_adopt,
     compute_capabilities,
     compute_case,
@@ -53,6 +54,9 @@ class ComputeSuite(
     compute_capabilities.WatchScenarios,
     compute_machines.ConsoleScenarios,
     compute_machines.ResizeScenarios,
+    compute_access.ExecScenarios,
+    compute_access.CredentialsScenarios,
+    compute_access.CordonScenarios,
     compute_fields.FieldsScenarios,
     compute_fields.PartsOfLogsScenarios,
     compute_adopt.AdoptScenarios,

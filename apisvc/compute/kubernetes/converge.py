@@ -16,7 +16,11 @@ class Converger:
 
     def ensure(self, workload: base.Workload, deadline: float) -> base.Observed:
         self._names.pod(workload.id)  # an id that cannot be a name is an invalid spec
-        found = self._on.find(workload.id, deadline)
+        # PERF: what a current watch does not know of is applied at once. If others have made it in this moment,
+        # the API server takes ours for theirs, or refuses to change it.
+        found = self._on.known(workload.id)
+        if found is None:
+            found = self._on.find(workload.id, deadline)
         if not found:
             found = self._make(workload, deadline)
         elif found.anchor:

@@ -64,6 +64,10 @@ class Instances:
             return found
         return self._really(instance_id, deadline)
 
+    def known(self, instance_id: str) -> sight.Sight | None:
+        """What the watch knows of it, which may be nothing; None when there is no watch that is current."""
+        return self._cache.of(instance_id) if self._cache.current() else None
+
     def ask(self, ids: Sequence[str], deadline: float) -> dict[str, sight.Sight]:
         """What the API server itself says of these instances."""
         found: dict[str, sight.Sight] = {}

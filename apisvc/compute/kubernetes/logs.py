@@ -5,6 +5,7 @@ exact (Kubernetes itself counts whole seconds), and following goes on after a
 restart or a cut without a line lost or told twice.
 """
 
+import contextlib
 import datetime
 import re
 import time
@@ -52,15 +53,19 @@ class Output:
             stream = self._open(found.pod, tail, deadline) if found.pod else None
             if stream is None:
                 raise base.NotFound("There is no output of a run before the present one.")
-            yield from self._lines(stream, beats=False)
+            yield from self._lines(stream, deadline)
             return
         while True:
             stream = self._open(found.pod, tail, deadline) if found.pod else None
-            if stream is not None:
-                tail = None  # from now on, what is later than the last line
-                yield from self._lines(stream, beats=self._request.follow)
+            if stream is not None and not self._request.follow:
+                yield from self._lines(stream, deadline)
             if not self._request.follow:
                 return
+            if stream is not None:
+                tail = None  # from now on, what is later than the last line
+                # One that is cut is opened again, if the API server is there.
+                with contextlib.suppress(base.Unavailable, base.Timeout):
+                    yield from self._lines(stream, None)
             yield b""
             deadline = time.monotonic() + _GO_ON
             before, found = found, self._look(deadline)
@@ -75,9 +80,8 @@ class Output:
             return not found.pod or before.observed() == observed
         return False
 
-    def _open(self, pod: seen.Pod | None, tail: int | None, deadline: float) -> streams.Stream | None:
+    def _open(self, pod: seen.Pod, tail: int | None, deadline: float) -> streams.Stream | None:
         """The stream of the pod's output; None when it has none (yet)."""
-        assert pod is not None
         query: dict[str, str | int] = {"container": pod.container, "timestamps": "true"}
         if tail is not None:
             query["tailLines"] = tail
@@ -91,23 +95,30 @@ class Output:
         try:
             return self._api.open(path, deadline=deadline, query=query)
         except client.Refused as refused:
-            message = refusals.read(refused.body).message
-            if self._request.previous and (refused.status == 404 or _NO_PREVIOUS.search(message)):
+            error, message = refused.error, refusals.read(refused.body).message
+            gone = isinstance(error, base.NotFound)
+            if gone or (refused.status == 400 and (_NOT_YET.search(message) or _NO_PREVIOUS.search(message))):
                 return None
-            if refused.status == 404 or (refused.status == 400 and _NOT_YET.search(message)):
-                return None
-            raise refused.error from None
+            raise error from None
 
-    def _lines(self, stream: streams.Stream, *, beats: bool) -> Iterator[bytes]:
-        """The stream's lines without their times, in chunks."""
+    def _lines(self, stream: streams.Stream, deadline: float | None) -> Iterator[bytes]:
+        """The stream's lines without their times, in chunks.
+
+        ``deadline``: until when there must be one (later ones take a while, too); None: it may be silent for
+        ever, and ``b""`` is told meanwhile.
+        """
         rest = b""
         try:
             while (chunk := stream.read(_HEARTBEAT)) is not None:
                 *lines, rest = (rest + chunk).split(b"\n")
                 if told := b"".join(self._plain(line, b"\n") for line in lines):
                     yield told
-                elif beats:
+                elif deadline is None:
                     yield b""
+                if deadline is not None and chunk:
+                    deadline = max(deadline, time.monotonic() + _GO_ON)
+                elif deadline is not None and time.monotonic() >= deadline:
+                    raise base.Timeout
             if told := self._plain(rest, b""):
                 yield told
         finally:

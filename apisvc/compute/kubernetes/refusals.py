@@ -56,7 +56,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         403,
-        rf"exceeded quota: {QUOTA}\b",
+        rf"exceeded quota: {QUOTA}(?![\w.-])",
         base.NoCapacity,
         "the namespace's quota is the tenant's own, which apisvc has checked: what is being deleted still counts",
         retry_after=1.0,
@@ -100,6 +100,14 @@ RULES: tuple[Rule, ...] = (
         base.InProgress,
         "the namespace is gone; it is made anew before the next try",
         "The tenant's namespace is being made again.",
+    ),
+    Rule(
+        404,
+        "could not find the requested resource",
+        base.Unavailable,
+        "a kubelet that is starting does not know its pods yet, or the server lacks this part of the API",
+        "The instance's node does not answer.",
+        retry_after=1.0,
     ),
     Rule(404, "", base.NotFound, "what the request names is not there"),
     Rule(408, "", base.Timeout, "the server gave up on the request"),

@@ -8,6 +8,7 @@ import json
 import re
 import select
 import ssl
+import threading
 import time
 from typing import Any
 from urllib import parse
@@ -18,6 +19,8 @@ from apisvc.compute.kubernetes import refusals, seen, session
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE = range(5)
 _PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"]
 _CLOSE = 255
+#: Bytes of input in one message.
+_PIECE = 1 << 15
 #: Seconds that a program may take to fail to start, so that it is told at once.
 _FAILS_WITHIN = 1.0
 #: Seconds for sending a piece of input.
@@ -30,8 +33,11 @@ _NO_PROGRAM = re.compile(
 class Terminal(base.Terminal):
     """See :func:`open_terminal`."""
 
-    def __init__(self, socket: Any) -> None:
+    def __init__(self, socket: Any, *, tty: bool) -> None:
         self._socket = socket
+        self._tty = tty
+        # One thread reads while another writes, which a TLS connection cannot take.
+        self._lock = threading.Lock()
         self._exit_code: int | None = None
         self._ended = False
         self._kept: list[tuple[int, bytes]] = []
@@ -49,19 +55,15 @@ class Terminal(base.Terminal):
         return None
 
     def write(self, data: bytes) -> None:
-        if self._ended:
-            return
-        try:
-            self._socket.send_binary(bytes([_STDIN]) + data)
-        except Exception as error:
-            raise _broken(error) from error
+        for start in range(0, len(data), _PIECE):
+            self._send(bytes([_STDIN]) + data[start : start + _PIECE])
+        if not data and not self._tty and self._socket.subprotocol == _PROTOCOLS[0]:
+            # Before v5 (Kubernetes 1.30) there is no way to say so, and the program waits for more.
+            self._send(bytes([_CLOSE, _STDIN]))
 
     def resize(self, columns: int, rows: int) -> None:
-        size = json.dumps({"Width": columns, "Height": rows}).encode()
-        try:
-            self._socket.send_binary(bytes([_RESIZE]) + size)
-        except Exception as error:
-            raise _broken(error) from error
+        if self._tty:
+            self._send(bytes([_RESIZE]) + json.dumps({"Width": columns, "Height": rows}).encode())
 
     @property
     def exit_code(self) -> int | None:
@@ -76,6 +78,15 @@ class Terminal(base.Terminal):
         piece = self.read(seconds)
         if piece is not None and piece[1]:
             self._kept.append(piece)
+
+    def _send(self, message: bytes) -> None:
+        if self._ended:
+            return
+        try:
+            with self._lock:
+                self._socket.send_binary(message)
+        except Exception as error:
+            raise _broken(error) from error
 
     def _readable(self, timeout: float) -> bool:
         sock = self._socket.sock
@@ -92,7 +103,8 @@ class Terminal(base.Terminal):
         import websocket
 
         try:
-            opcode, frame = self._socket.recv_data_frame(True)
+            with self._lock:
+                opcode, frame = self._socket.recv_data_frame(True)
         except websocket.WebSocketConnectionClosedException:
             self._ended = True
             return None
@@ -141,7 +153,7 @@ def open_terminal(
     url = parse.urlsplit(f"{current.host}/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/exec")
     scheme = {"https": "wss", "http": "ws"}[url.scheme]
     target = parse.urlunsplit((scheme, url.netloc, url.path, parse.urlencode(query), ""))
-    terminal = Terminal(_connect(current, target, min(connect, deadline - time.monotonic())))
+    terminal = Terminal(_connect(current, target, min(connect, deadline - time.monotonic())), tty=request.tty)
     try:
         terminal.settle(min(_FAILS_WITHIN, max(0.0, deadline - time.monotonic())))
     except BaseException:

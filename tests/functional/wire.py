@@ -1,4 +1,4 @@
-"""A TCP proxy before a member, which can fall silent: what a frozen host or a full network looks like."""
+"""A TCP proxy before a server, which can fall silent: what a frozen host or a full network looks like."""
 
 import contextlib
 import select
@@ -40,8 +40,12 @@ class Proxy(fixtures.Fixture):
         while not self._stopped:
             try:
                 near, _ = self._listener.accept()
+            except OSError:
+                continue
+            try:
                 far = socket.create_connection(self._target, 5)
             except OSError:
+                near.close()
                 continue
             threading.Thread(target=self._serve, args=(near, far), daemon=True).start()
 

@@ -1,0 +1,275 @@
+"""The service through HTTP while Kubernetes' own servers are killed, cut off, or edited behind its back.
+
+Nodes are kwok's, so that there can be many pods; a control plane of the test's own is what is broken.
+"""
+
+import concurrent.futures
+import json
+import pathlib
+import threading
+from collections.abc import Callable
+
+import kubernetes
+import testtools
+
+from tests.functional import wire
+from tests_kubernetes import clusters, service
+
+#: Somebody's deed behind our back is noticed within so many seconds; as many again for a machine that is busy.
+NOTICED = 5.0 + 5.0
+MANY = 50
+
+
+class Faulty(testtools.TestCase):
+    """A deployment with the tenants ``acme`` and ``globex`` on one cluster, the backend ``east``."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.own = self.useFixture(clusters.Lab(kwok=3))
+        self.service = self.useFixture(service.Service({"east": self.kubeconfig()}))
+        self.cluster = service.Cluster(self.own.kubeconfig, self.service.prefix)
+        self.acme, self.globex = (self.service.tenant(name) for name in ("acme", "globex"))
+
+    def kubeconfig(self) -> str:
+        return self.own.kubeconfig
+
+    def several(self, call: Callable[[str], object], instances: list[str]) -> None:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(call, instances))
+
+    def active(self, tenant: str) -> set[str]:
+        """Ids of the tenant's instances that are as asked for."""
+        return {
+            found["id"]
+            for found in self.service.instances(tenant)
+            if found["status"]["state"] == "active"
+            and found["status"]["observed_generation"] == found["generation"]
+        }
+
+    def until_active(self, tenant: str, wanted: set[str]) -> None:
+        clusters.wait_for(
+            lambda: f"all active but {wanted - self.active(tenant)}: {self.service.log('worker.log')}",
+            lambda: self.active(tenant) == wanted,
+        )
+
+    def assert_real(self, tenant: str, wanted: set[str]) -> None:
+        """Records, ledger and pods are the same."""
+        self.assertEqual(wanted, {found["id"] for found in self.service.instances(tenant)})
+        self.assertEqual(len(wanted), self.service.usage(tenant))
+        self.assertEqual(wanted, set(self.cluster.pods(tenant)))
+
+
+class TestKilledApiServer(Faulty):
+    def test_in_the_middle_of_creates_deletes_and_a_removal(self) -> None:
+        doomed = [self.service.create("globex") for _ in range(5)]
+        self.until_active("globex", set(doomed))
+        with self.interrupted(lambda: len(self.active("acme")) > MANY // 5):
+            wanted = {self.service.create("acme") for _ in range(MANY)}
+        self.until_active("acme", wanted)
+        self.assert_real(self.acme, wanted)
+
+        some = sorted(wanted)[: MANY * 4 // 5]
+        with self.interrupted(lambda: len(self.service.instances("acme")) < MANY * 9 // 10):
+            self.assertLess(self.service.call("DELETE", "/v1/admin/tenants/globex").status_code, 300)
+            self.several(lambda one: self.service.delete("acme", one), some)
+        left = wanted - set(some)
+        clusters.wait_for(
+            lambda: (
+                f"deleted: {len(self.service.instances('acme'))} are left: {self.service.log('worker.log')}"
+            ),
+            lambda: {one["id"] for one in self.service.instances("acme")} == left,
+        )
+        self.until_active("acme", left)
+        self.assert_real(self.acme, left)
+        clusters.wait_for(
+            lambda: f"the tenant is gone: {self.service.log('worker.log')}",
+            lambda: self.service.call("GET", "/v1/admin/tenants/globex").status_code == 404,
+        )
+        space = self.cluster.namespace(self.globex)
+        self.assertIsNone(clusters.Namespace.found(lambda: self.cluster.core.read_namespace(space)))
+
+    def interrupted(self, when: Callable[[], bool]) -> "Interrupted":
+        """Around what the API server is killed in the middle of, as soon as ``when``."""
+        return Interrupted(self.own, when)
+
+
+class Interrupted:
+    """Kills the API server once a condition holds, and starts it again a little later."""
+
+    def __init__(self, own: clusters.Lab, when: Callable[[], bool]) -> None:
+        self._own = own
+        self._when = when
+        self._failed: list[Exception] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.join(600)
+        assert not self._thread.is_alive()
+        if self._failed:
+            raise self._failed[0]
+
+    def _run(self) -> None:
+        try:
+            clusters.wait_for("the moment to kill it", self._when)
+            self._own.restart_api()
+        except Exception as failed:
+            self._failed.append(failed)
+
+
+class TestWatch(Faulty):
+    def kubeconfig(self) -> str:
+        """By way of a proxy."""
+        self.proxy = self.useFixture(wire.Proxy(self.own.lab.server.removeprefix("https://")))
+        known = json.loads(self.own.lab.kubeconfig.read_text())
+        known["clusters"][0]["cluster"]["server"] = self.proxy.endpoint.replace("http:", "https:")
+        path = pathlib.Path(self.proxy.useFixture(clusters.fixtures.TempDir()).path) / "kubeconfig"
+        path.write_text(json.dumps(known))
+        return str(path)
+
+    def test_cut_and_silent(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        for fault in ("cut", "silent"):
+            before = self.cluster.pod(self.acme, one).metadata.uid
+            self.proxy.mute = fault == "silent"
+            if fault == "cut":
+                self.proxy.cut()
+            self.cluster.delete_pod(self.acme, one)
+            clusters.wait_for("it is gone", lambda: self.cluster.pod(self.acme, one) is None)
+            if fault == "silent":
+                # What was on its way is lost with the connection.
+                self.proxy.cut()
+                self.proxy.mute = False
+            clusters.wait_for(
+                lambda fault=fault: f"made again after {fault}: {self.service.log('worker.log')}",
+                lambda before=before: self.made_again(one, before),
+            )
+            self.service.until("acme", one, "active")
+        self.assert_real(self.acme, {one})
+
+    def made_again(self, instance: str, before: str) -> bool:
+        pod = self.cluster.pod(self.acme, instance)
+        return pod is not None and pod.metadata.uid != before
+
+
+class TestBehindOurBack(Faulty):
+    def test_a_deleted_pod_is_noticed_soon_and_made_again(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        before = self.cluster.pod(self.acme, one).metadata.uid
+        self.cluster.delete_pod(self.acme, one)
+
+        def again() -> bool:
+            pod = self.cluster.pod(self.acme, one)
+            return pod is not None and pod.metadata.uid != before
+
+        clusters.wait_for(lambda: f"made again: {self.service.log('worker.log')}", again, NOTICED)
+        self.service.until("acme", one, "active")
+        self.assert_real(self.acme, {one})
+
+    def test_an_edited_pod_is_noticed_soon_and_made_as_asked(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        name, space = f"i-{one}", self.cluster.namespace(self.acme)
+        image = clusters.IMAGE.replace(":1", ":2")
+        before = self.cluster.pod(self.acme, one).metadata.uid
+        patch = {"spec": {"containers": [{"name": "main", "image": image}]}}
+        self.cluster.core.patch_namespaced_pod(name, space, patch)
+
+        def right() -> bool:
+            pod = self.cluster.pod(self.acme, one)
+            return pod is not None and pod.spec.containers[0].image == clusters.IMAGE
+
+        clusters.wait_for(lambda: f"as asked: {self.service.log('worker.log')}", right, NOTICED)
+        self.service.until("acme", one, "active")
+        self.assertNotEqual(before, self.cluster.pod(self.acme, one).metadata.uid)
+        self.assert_real(self.acme, {one})
+
+    def test_foreign_pods_are_left_alone_and_ours_without_an_instance_reported(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        labels = self.cluster.pod(self.acme, one).metadata.labels
+        space = self.cluster.namespace(self.acme)
+        self.foreign(space, "foreign", {"app": "foreign"})
+        self.foreign(space, "lost", {**labels, "apisvc/instance": "0123lost"})
+        found = clusters.wait_for(
+            lambda: f"an orphan: {self.service.log('worker.log')}",
+            lambda: self.service.events("orphan.found"),
+        )
+        self.assertEqual({"0123lost"}, {event["target"]["id"] for event in found})
+        self.service.delete("acme", one)
+        self.service.until_gone("acme", one)
+        names = {pod.metadata.name for pod in self.cluster.core.list_namespaced_pod(space).items}
+        self.assertEqual({"foreign", "lost"}, names)
+
+    def foreign(self, space: str, name: str, labels: dict[str, str]) -> None:
+        identity = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        container = {
+            "name": "main",
+            "image": clusters.IMAGE,
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        spec = {"containers": [container], "securityContext": identity}
+        self.cluster.core.create_namespaced_pod(
+            space, {"metadata": {"name": name, "labels": labels}, "spec": spec}
+        )
+
+
+class TestTokens(Faulty):
+    """The driver's credentials are a token in a file, which somebody renews, as it is in a pod of the cluster."""
+
+    def kubeconfig(self) -> str:
+        self.admin = kubernetes.client.CoreV1Api(self.own.client())
+        self.admin.create_namespaced_service_account("default", {"metadata": {"name": "apisvc"}})
+        binding = {
+            "metadata": {"name": "apisvc"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": "cluster-admin",
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": "apisvc", "namespace": "default"}],
+        }
+        kubernetes.client.RbacAuthorizationV1Api(self.admin.api_client).create_cluster_role_binding(binding)
+        folder = pathlib.Path(self.useFixture(clusters.fixtures.TempDir()).path)
+        self.token = folder / "token"
+        self.token.write_text(self.issue("first"))
+        known = self.own.lab.kubeconfig_for({"tokenFile": str(self.token)})
+        (folder / "kubeconfig").write_text(json.dumps(known))
+        return str(folder / "kubeconfig")
+
+    def issue(self, name: str) -> str:
+        """A token that ends with the Secret ``name``."""
+        secret = self.admin.create_namespaced_secret("default", {"metadata": {"name": name}})
+        bound = {"kind": "Secret", "apiVersion": "v1", "name": name, "uid": secret.metadata.uid}
+        asked = {"spec": {"audiences": [], "expirationSeconds": 3600, "boundObjectRef": bound}}
+        issued = self.admin.create_namespaced_service_account_token("apisvc", "default", asked)
+        return str(issued.status.token)
+
+    def test_renewed_after_the_old_one_had_ended(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        self.admin.delete_namespaced_secret("first", "default")
+        clusters.wait_for("the token is refused", self.refused)
+        two = self.service.create("acme")
+        clusters.wait_for(
+            lambda: f"a fault: {self.service.show('acme', two)}",
+            lambda: (self.service.show("acme", two)["status"]["fault"] or {}).get("code") == "unauthorized",
+        )
+        self.token.write_text(self.issue("second"))
+        self.service.until("acme", two, "active")
+        self.assert_real(self.acme, {one, two})
+
+    def refused(self) -> bool:
+        """By now also by what the API server remembers of tokens."""
+        known = kubernetes.client.Configuration(host=self.own.lab.server)
+        known.ssl_ca_cert = str(self.own.lab.authority)
+        known.api_key = {"BearerToken": f"Bearer {self.token.read_text()}"}
+        try:
+            kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(known)).list_node()
+        except kubernetes.client.rest.ApiException as error:
+            return bool(error.status == 401)
+        return False
