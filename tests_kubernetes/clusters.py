@@ -62,13 +62,14 @@ class Lab(fixtures.Fixture):
     def __init__(
         self, kwok: int = 0, *, real: bool = False, options: Mapping[str, Sequence[str]] | None = None
     ) -> None:
+        # Here, for a fixture that is being set up cannot skip its test.
+        require_lab()
         super().__init__()
         self.kwok = kwok
         self.real = real
         self.options = options
 
     def _setUp(self) -> None:
-        require_lab()
         self.lab = lab.Lab(f"test{os.getpid()}-{next(_numbers)}")
         self.node = node.Node(self.lab)
         self.addCleanup(self.lab.down)

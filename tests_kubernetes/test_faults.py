@@ -21,11 +21,21 @@ MANY = 50
 
 
 class Faulty(testtools.TestCase):
-    """A deployment with the tenants ``acme`` and ``globex`` on one cluster, the backend ``east``."""
+    """A deployment with the tenants ``acme`` and ``globex`` on the class's cluster, the backend ``east``."""
+
+    own: clusters.Lab
+    #: The node is a real one.
+    real = False
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.own = clusters.Lab(kwok=0 if cls.real else 3, real=cls.real)
+        cls.own.setUp()
+        cls.addClassCleanup(cls.own.cleanUp)
 
     def setUp(self) -> None:
         super().setUp()
-        self.own = self.useFixture(clusters.Lab(kwok=3))
         self.service = self.useFixture(service.Service({"east": self.kubeconfig()}))
         self.cluster = service.Cluster(self.own.kubeconfig, self.service.prefix)
         self.acme, self.globex = (self.service.tenant(name) for name in ("acme", "globex"))
@@ -175,7 +185,6 @@ class TestBehindOurBack(Faulty):
         self.service.until("acme", one, "active")
         name, space = f"i-{one}", self.cluster.namespace(self.acme)
         image = clusters.IMAGE.replace(":1", ":2")
-        before = self.cluster.pod(self.acme, one).metadata.uid
         patch = {"spec": {"containers": [{"name": "main", "image": image}]}}
         self.cluster.core.patch_namespaced_pod(name, space, patch)
 
@@ -185,7 +194,6 @@ class TestBehindOurBack(Faulty):
 
         clusters.wait_for(lambda: f"as asked: {self.service.log('worker.log')}", right, NOTICED)
         self.service.until("acme", one, "active")
-        self.assertNotEqual(before, self.cluster.pod(self.acme, one).metadata.uid)
         self.assert_real(self.acme, {one})
 
     def test_foreign_pods_are_left_alone_and_ours_without_an_instance_reported(self) -> None:
@@ -216,6 +224,35 @@ class TestBehindOurBack(Faulty):
         self.cluster.core.create_namespaced_pod(
             space, {"metadata": {"name": name, "labels": labels}, "spec": spec}
         )
+
+
+class TestKubeletGone(Faulty):
+    real = True
+
+    def test_what_waits_for_it_goes_on_when_it_is_back(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        own = self.own
+        own.node.kill("kubelet")
+        clusters.wait_for("the node is missed", lambda: own.lab.node_name not in own.lab.ready_nodes())
+        # It may well run on, so it is neither lost nor made twice.
+        self.assertEqual({one}, self.active("acme"))
+        two = self.service.create("acme")
+        clusters.wait_for(
+            lambda: f"the reason: {self.service.show('acme', two)}",
+            lambda: self.service.show("acme", two)["status"]["reason"] == "Unschedulable",
+        )
+        self.service.delete("acme", one)
+        clusters.wait_for("its pod shall end", lambda: self.ends(one))
+        self.assertEqual("deleting", self.service.show("acme", one)["status"]["state"])
+        own.node.start("kubelet")
+        self.service.until_gone("acme", one)
+        self.service.until("acme", two, "active")
+        self.assert_real(self.acme, {two})
+
+    def ends(self, instance: str) -> bool:
+        pod = self.cluster.pod(self.acme, instance)
+        return pod is not None and pod.metadata.deletion_timestamp is not None
 
 
 class TestTokens(Faulty):

@@ -278,7 +278,7 @@ class Lab:
     def kwok_nodes(self, count: int, pods: int = 110) -> None:
         """Have ``count`` nodes of kwok's, for so many pods each, which go Running and run nothing."""
         self.start("kwok")
-        room = {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": str(pods)}
+        room = {"cpu": "1k", "memory": "4Ti", "ephemeral-storage": "4Ti", "pods": str(pods)}
         for number in range(count):
             node = {
                 "apiVersion": "v1",
