@@ -154,6 +154,10 @@ class Instances(Resource):
         """``idempotency_key``: name your own to be safe across restarts of your program too."""
         return self._one("POST", self._path(tenant), body=fields, idempotency_key=idempotency_key)
 
+    def plan(self, tenant: str, **fields: Any) -> Dict:
+        """What :meth:`create` would do at this moment; nothing is changed."""
+        return self._one("POST", self._path(tenant), query={"dry_run": True}, body=fields)
+
     def get(self, tenant: str, instance: str, *, timeout: float | None = None) -> Dict:
         return self._one("GET", self._path(tenant, instance), timeout=timeout)
 
@@ -271,7 +275,7 @@ class Backends(Resource):
         return self._one("GET", wire.path("admin", "backends", backend))
 
     def set(self, backend: str, *, if_match: int | None = None, **fields: Any) -> Dict:
-        """``state``: enabled, draining or disabled; ``reason``: why."""
+        """``state``: enabled, draining or disabled; ``reason``: why; ``weight``; ``tenants``: who may use it."""
         return self._one("PATCH", wire.path("admin", "backends", backend), body=fields, if_match=if_match)
 
 
@@ -301,6 +305,22 @@ class Nodes(Resource):
 
     def list(self, **filters: Any) -> Iterator[Dict]:
         return self._api.pages(wire.path("admin", "nodes"), "nodes", filters)
+
+    def get(self, backend: str, node: str) -> Dict:
+        return self._one("GET", wire.path("admin", "nodes", backend, node))
+
+    def act(self, backend: str, node: str, action: str) -> Dict:
+        """``cordon`` or ``uncordon``."""
+        path = wire.path("admin", "nodes", backend, node, "actions")
+        return self._one("POST", path, body={"action": action})
+
+    def cordon(self, backend: str, node: str) -> Dict:
+        """Keep new instances away from it."""
+        return self.act(backend, node, "cordon")
+
+    def uncordon(self, backend: str, node: str) -> Dict:
+        """Let it take new instances again."""
+        return self.act(backend, node, "uncordon")
 
 
 class Drivers(Resource):

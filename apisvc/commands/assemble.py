@@ -15,7 +15,7 @@ from apisvc.auth import base as auth
 from apisvc.commands import server
 from apisvc.compute import base as compute
 from apisvc.conf import files
-from apisvc.service import layout, secrets, services
+from apisvc.service import layout, secrets, services, unserved
 from apisvc.storage import base as storage
 from apisvc.storage import measured
 from apisvc.storage.mirror import store as mirror
@@ -62,6 +62,18 @@ def assemble(conf: cfg.ConfigOpts, *, serves: bool = False) -> Assembly:
     return Assembly(conf, store, backends, services.build(conf, store, box, backends), auth_drivers)
 
 
+def begin(assembly: Assembly, *, deadline: float) -> None:
+    """Open the store, and see that this release and this configuration fit what is in it.
+
+    :raises StartError: with the one line to print.
+    :raises StoreUnavailable: the store cannot be asked.
+    """
+    layout.ensure(assembly.store, deadline=deadline)
+    unserved.require_none(
+        assembly.store, assembly.backends, assembly.conf.unserved_backends, deadline=deadline
+    )
+
+
 def application(assembly: Assembly) -> Wsgi:
     """The WSGI application, behind a :class:`Gate`."""
     routes = plugins.load_routes(assembly.conf, assembly.services)
@@ -103,7 +115,8 @@ def require_shared(store: storage.Store, conf: cfg.ConfigOpts) -> None:
 class Gate:
     """What must be known before a request is served, and cannot be before the process forks.
 
-    * The store's data is of a layout that this release knows; else 503.
+    * The store's data is of a layout that this release knows, and no backend that has instances is missing;
+      else 503.
     * No listener is open to other hosts while a backend forbids that; else 503.
 
     ``/healthcheck``, which speaks of the process alone, passes in any case.
@@ -112,13 +125,13 @@ class Gate:
     def __init__(self, served: Wsgi, assembly: Assembly) -> None:
         self._served = served
         self._assembly = assembly
-        self._layout_known = False
+        self._begun = False
         #: Listeners by address: why not, or None.
         self._listeners: dict[str, str | None] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         listener = environ["SERVER_NAME"]
-        if self._layout_known and self._listeners.get(listener, listener) is None:
+        if self._begun and self._listeners.get(listener, listener) is None:
             return self._served(environ, start_response)
         error = self._examine(listener)
         if error is None or environ["PATH_INFO"] == "/healthcheck":
@@ -134,7 +147,7 @@ class Gate:
         begun = time.monotonic()
         try:
             self._assembly.store.ping(deadline=begun + min(seconds, ATTEMPT))
-            layout.ensure(self._assembly.store, deadline=begun + seconds)
+            begin(self._assembly, deadline=begun + seconds)
         except errors.ApisvcError as error:
             LOG.warning("This process serves before it is ready: %s", error.detail)
 
@@ -144,15 +157,15 @@ class Gate:
             self._listeners[listener] = remote_problem(self._assembly, listener)
         if problem := self._listeners[listener]:
             return errors.Unavailable(problem, retry_after=5)
-        if not self._layout_known:
+        if not self._begun:
             deadline = time.monotonic() + self._assembly.conf.api.request_timeout
             try:
-                layout.ensure(self._assembly.store, deadline=deadline)
+                begin(self._assembly, deadline=deadline)
             except errors.StoreUnavailable as error:
                 return error
             except errors.StartError as error:
                 return errors.Unavailable(error.detail, retry_after=5)
-            self._layout_known = True
+            self._begun = True
         return None
 
 

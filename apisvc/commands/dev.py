@@ -17,7 +17,6 @@ from oslo_config import cfg
 from apisvc import __version__, errors
 from apisvc.commands import assemble, demo, entry, server
 from apisvc.compute import base as compute
-from apisvc.service import layout
 from apisvc.worker import worker
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ def prepare(conf: cfg.ConfigOpts, state: demo.State) -> tuple[assemble.Assembly,
     state.ensure_keys(conf.secrets.key_directory)
     assembly = assemble.assemble(conf, serves=True)
     with state.locked():
-        layout.ensure(assembly.store, deadline=time.monotonic() + 30)
+        assemble.begin(assembly, deadline=time.monotonic() + 30)
         return assembly, demo.seed(assembly, state)
 
 

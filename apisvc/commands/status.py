@@ -10,7 +10,7 @@ from oslo_upgradecheck import upgradecheck
 from apisvc import errors, plugins
 from apisvc.commands import assemble, entry, manage_store
 from apisvc.conf import files
-from apisvc.service import consistency, layout, secrets
+from apisvc.service import consistency, layout, secrets, unserved
 
 PROG = "apisvc-status"
 
@@ -61,6 +61,7 @@ class Checks(upgradecheck.UpgradeCommands):
                 ("Routes and policy", self.application),
                 ("Store", self.store),
                 ("Records", self.records),
+                ("Backends in use", self.backends_in_use),
             )
         )
 
@@ -96,6 +97,17 @@ class Checks(upgradecheck.UpgradeCommands):
             store.close()
         self._began = found is not None
         return f"{said}; layout {found}" if self._began else f"{said}; nothing is in it yet"
+
+    def backends_in_use(self) -> str:
+        if not self._began:
+            return ""
+        served, waived = self.conf.enabled_backends, self.conf.unserved_backends
+        store = plugins.load_store(self.conf)
+        try:
+            found = unserved.require_none(store, served, waived, deadline=time.monotonic() + PATIENCE)
+        finally:
+            store.close()
+        return ", ".join(f"{name}: {found[name]}" for name in sorted(found)) or "no backend has instances"
 
     def records(self) -> str | upgradecheck.Result:
         if not self._began:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from oslo_config import cfg
 
 from apisvc import errors
 from apisvc.commands import assemble, entry
-from apisvc.service import layout
 from apisvc.testing import faults
 from apisvc.worker import worker
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 PROG = "apisvc-worker"
+
+#: Seconds that the store may take to answer at the start.
+PATIENCE = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +73,7 @@ class Configured:
         try:
             assemble.require_shared(looked_at.store, conf)
             assemble.warn_of_stray(conf)
-            layout.ensure(looked_at.store)
+            assemble.begin(looked_at, deadline=time.monotonic() + PATIENCE)
         finally:
             looked_at.close()
         return conf

@@ -62,7 +62,11 @@ class Logs(abc.ABC):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Node:
-    """A machine inside the backend. Amounts are what instances can use; None: the backend cannot tell."""
+    """A machine inside the backend. Amounts are what instances can use; None: the backend cannot tell.
+
+    Where the backend gives away more than a machine has, the amounts say so:
+    an instance for whose flavor no node has room left is not given to it.
+    """
 
     name: str
     ready: bool

@@ -15,8 +15,15 @@ OPTS = [
     cfg.ListOpt(
         "enabled_backends",
         default=[],
-        help="Names of the backends to serve, in order of preference. Each has a group of the same name "
-        "with 'driver' and that driver's options.",
+        help="Names of the backends to serve. Each has a group of the same name with 'driver' and that driver's "
+        "options. Of backends that are equally good for an instance, the first gets it.",
+    ),
+    cfg.ListOpt(
+        "unserved_backends",
+        default=[],
+        help="Names of backends that may have instances although they are not in enabled_backends here: they are "
+        "served by other workers, or lost for good. Without that, nothing starts that would leave instances alone. "
+        "What is on them stays recorded, counts for quotas and is shown as stale.",
     ),
     cfg.StrOpt(
         "state_dir",

@@ -37,6 +37,12 @@ OPTS = [
         help="Seconds between looks at everything a backend has, which find what changed behind our back.",
     ),
     cfg.FloatOpt(
+        "capacity_interval",
+        default=60.0,
+        min=0.1,
+        help="Seconds between questions to a backend for what its nodes have free, for the choice of a backend.",
+    ),
+    cfg.FloatOpt(
         "retry_min", default=1.0, min=0.01, help="First pause before a retryable fault is tried again."
     ),
     cfg.FloatOpt("retry_max", default=300.0, min=0.01, help="Longest pause between such tries."),

@@ -1,5 +1,6 @@
 """Shapes of nodes."""
 
+import enum
 from typing import Annotated
 
 import msgspec
@@ -13,6 +14,23 @@ class NodeQuery(base.Query, frozen=True, kw_only=True):
     """Which nodes."""
 
     backend: _Backend | None = None
+
+
+class NodeVerb(enum.StrEnum):
+    CORDON = "cordon"
+    UNCORDON = "uncordon"
+
+
+class NodeAction(base.Body, frozen=True, kw_only=True):
+    """What to do with a node."""
+
+    action: Annotated[
+        NodeVerb,
+        msgspec.Meta(
+            description="`cordon`: it gets no new instances, and what runs there goes on; `uncordon` ends that.",
+            examples=["cordon"],
+        ),
+    ]
 
 
 class NodeView(base.View, frozen=True, kw_only=True):

@@ -135,6 +135,16 @@ class Live:
         """:raises Unsupported, BackendUnavailable: unless the backend could be asked for what ``kind`` can."""
         self._driver(ctx, name, kind)
 
+    def call(self, ctx: context.Context, name: str, kind: type[Any], work: Callable[[Any, float], T]) -> T:
+        """What ``work(driver, deadline)`` returns, of a backend whose driver has the capability ``kind``.
+
+        :raises NotFound: there is no such backend, or the driver says that of what it is asked about.
+        :raises Unsupported: its driver lacks the capability.
+        :raises BackendUnavailable: the backend cannot be asked.
+        """
+        driver = self._driver(ctx, self._backend(name).name, kind)
+        return self._call(ctx, name, lambda deadline: work(driver, deadline))
+
     def nodes(self, ctx: context.Context, only: str | None = None) -> list[NodesOf]:
         """The nodes of all backends (or of ``only`` that one), asked at the same time.
 

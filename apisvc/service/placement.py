@@ -184,7 +184,7 @@ def set_fields(spec: instances.Spec) -> list[str]:
 
 def refusal(driver: compute.ComputeDriver, driver_name: str, fields: Collection[str]) -> str | None:
     """Why a driver cannot have an instance with these fields set; None: it can."""
-    refused = sorted(set(fields) - driver.accepts)
+    refused = sorted(set(fields) - driver.accepts) if fields else []
     return f"its driver {driver_name!r} takes no {', '.join(refused)}" if refused else None
 
 
@@ -215,7 +215,8 @@ def _why_not(candidate: Candidate, wish: Wish) -> str | None:
         return f"it is {operator.state.value}"
     if wish.driver not in (None, backend.driver_name):
         return f"its driver is {backend.driver_name!r}"
-    if missing := sorted(set(wish.requires).difference(backend.capabilities)):
+    # PERF: what a driver can do is looked up in its classes.
+    if wish.requires and (missing := sorted(set(wish.requires).difference(backend.capabilities))):
         return f"its driver {backend.driver_name!r} lacks {', '.join(missing)}"
     if images.reference(wish.image, backend) is None:
         return f"image {wish.image.name!r} has no reference for {backend.driver_name!r}"

@@ -15,6 +15,7 @@ from apisvc.service.images import Images
 from apisvc.service.instances import Instances
 from apisvc.service.live import Live
 from apisvc.service.members import Members
+from apisvc.service.nodes import Nodes
 from apisvc.service.quotas import Quotas
 from apisvc.service.tenants import Tenants
 from apisvc.service.tokens import Tokens
@@ -41,6 +42,7 @@ class Services:
     workers: Workers
     live: Live
     access: Access
+    nodes: Nodes
 
 
 def build(
@@ -51,9 +53,9 @@ def build(
     clock: context.Clock | None = None,
     ids: context.Ids | None = None,
 ) -> Services:
-    """Wire the rules to a store and the loaded backends (in order of preference)."""
+    """Wire the rules to a store and the loaded backends (in the configured order)."""
     transactor = transaction.Transactor(store, secret_box, clock or context.Clock(), ids or context.Ids())
-    calls = Live(transactor, conf, loaded)
+    live = Live(transactor, conf, loaded)
     return Services(
         conf=conf,
         store=store,
@@ -69,6 +71,7 @@ def build(
         events=Events(transactor, conf),
         backends=Backends(transactor, loaded),
         workers=Workers(transactor),
-        live=calls,
-        access=Access(transactor, conf, loaded, calls),
+        live=live,
+        access=Access(transactor, conf, loaded, live),
+        nodes=Nodes(transactor, live),
     )

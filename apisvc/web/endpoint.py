@@ -31,8 +31,8 @@ from apisvc.web import (
     versions,
 )
 
-#: What can stand for a ``{name}`` in a path; all ids and names do.
-_SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._@-]{0,126}[A-Za-z0-9])?")
+#: What can stand for a ``{name}`` in a path; all ids and names do, and the host names that nodes have.
+_SEGMENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._@-]{0,251}[A-Za-z0-9])?")
 _NOBODY = events.Actor(kind="user", id="-")
 
 

@@ -178,7 +178,7 @@ def _path_parameters(op: operation.Operation) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": f"Id or name of the {name}.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            "schema": {"type": "string", "minLength": 1, "maxLength": 253},
         }
         for name in re.findall(r"{(\w+)}", op.path)
     ]

@@ -14,7 +14,7 @@ from apisvc import errors
 from apisvc.compute import base as compute
 from apisvc.model import backends, codec, events, instances, keys
 from apisvc.service import transaction
-from apisvc.worker import capacity, membership, metrics, outcome, reconcile, steps, view
+from apisvc.worker import measuring, membership, metrics, outcome, reconcile, steps, view
 from apisvc.worker import site as sites
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class _Found:
 
 
 class Resync:
-    """Two threads: the periodic comparison, and (if the driver has Watch) the ear at the backend."""
+    """A thread each: the periodic comparison, and where the driver has Watch the ear, has Nodes the measuring."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Resync:
         known: view.View,
         ran: steps.Steps,
         interval: float,
+        capacity_interval: float,
     ) -> None:
         self._site = site
         self._transactor = transactor
@@ -57,13 +58,18 @@ class Resync:
         self._interval = interval
         self._stop = threading.Event()
         self._orphans: set[str] = set()
-        self._nodes_told = True
         #: Store revision and sight of each instance, where the two said the same.
         self._agreed: dict[str, tuple[int, compute.Observed | None]] = {}
         self._threads = [threading.Thread(target=self._run, name=f"resync {site.name}", daemon=True)]
         if isinstance(site.driver, compute.Watch):
             listen = threading.Thread(target=self._listen, name=f"listen {site.name}", daemon=True)
             self._threads.append(listen)
+        self._measuring = measuring.Measuring(site, transactor.clock, self._is_ours, capacity_interval)
+        if isinstance(site.driver, compute.Nodes):
+            measure = threading.Thread(
+                target=self._measuring.run, args=(self._stop,), name=f"measure {site.name}", daemon=True
+            )
+            self._threads.append(measure)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -95,10 +101,7 @@ class Resync:
     def look(self) -> None:
         """Once: health, then all that is there."""
         term = self._members.term
-        if term is None or not self._members.mine(f"backend {self._site.name}", self._site.name):
-            return
-        operator = self._operator()
-        if operator is backends.BackendState.DISABLED:
+        if term is None or not self._is_ours():
             return
         # In this order: what the store says of an instance is older than the look.
         before = self._view.on(self._site.name)
@@ -109,8 +112,8 @@ class Resync:
             # Not listed in full: nothing is gone because of that.
             self._report(term, _Found(False, detail=error.message, instances=len(before)))
             return
-        found = _Found(True, health.version, health.detail, self._capacity(), len(before))
-        self._report(term, found)
+        room = self._measuring.capacity
+        self._report(term, _Found(True, health.version, health.detail, room, len(before)))
         agreed: dict[str, tuple[int, compute.Observed | None]] = {}
         for known in before:
             observed = seen.pop(known.instance.id, None)
@@ -125,6 +128,11 @@ class Resync:
             self._stranger(term, observed)
         self._orphans &= seen.keys()
         metrics.ORPHANS.labels(self._site.name).set(len(self._orphans))
+
+    def _is_ours(self) -> bool:
+        """Whether it is this worker that looks at the backend, and the operator lets it be looked at."""
+        mine = self._members.mine(f"backend {self._site.name}", self._site.name)
+        return mine and self._operator() is not backends.BackendState.DISABLED
 
     def _differs(self, instance: instances.Instance, observed: compute.Observed | None) -> bool:
         """Would a pass find anything to do? What is in flight is looked at anyway."""
@@ -184,18 +192,6 @@ class Resync:
         key = keys.join(keys.BACKENDS, self._site.name)
         record = self._transactor.store.get([key]).records.get(key)
         return codec.decode(record.value, backends.Backend).state if record else backends.BackendState.ENABLED
-
-    def _capacity(self) -> backends.Capacity | None:
-        """What the nodes have free. A backend that does not say (perhaps to us) is healthy all the same."""
-        try:
-            nodes = self._site.nodes()
-        except compute.DriverError as error:
-            if self._nodes_told:
-                LOG.warning("Backend %s does not tell its nodes: %s", self._site.name, error.message)
-            self._nodes_told = False
-            return None
-        self._nodes_told = True
-        return None if nodes is None else capacity.summary(nodes, self._transactor.clock.now())
 
     def _report(self, term: membership.Term, seen: "_Found") -> None:
         healthy = seen.healthy

@@ -101,11 +101,10 @@ class Site:
         """Health; the same holds for its time."""
         return self.call_apart("check", lambda deadline: self.driver.check(deadline=deadline))
 
-    def nodes(self) -> Sequence[compute.Node] | None:
-        """The machines behind it; None: its driver does not know of any. The same holds for the time."""
+    def nodes(self) -> Sequence[compute.Node]:
+        """The machines behind it, whose driver has Nodes; the same holds for the time."""
         driver = self.driver
-        if not isinstance(driver, compute.Nodes):
-            return None
+        assert isinstance(driver, compute.Nodes)
         return self.call_apart("nodes", lambda deadline: driver.nodes(deadline=deadline))
 
     def ensure_tenant(self, view: compute.TenantView) -> None:

@@ -23,6 +23,7 @@ NAMES: dict[str, str] = {
     "store.orphan": "commit: the event that reports an object without an instance",
     "store.collect": "commit: a batch of garbage deleted",
     "driver.check": "driver call check",
+    "driver.nodes": "driver call nodes",
     "driver.observe": "driver call observe",
     "driver.ensure_tenant": "driver call ensure_tenant",
     "driver.remove_tenant": "driver call remove_tenant",

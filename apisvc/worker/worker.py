@@ -62,7 +62,15 @@ class Worker:
         )
         self._removal = removal.Removal(services, self.members, self._sites, ran)
         self._resyncs = [
-            resync.Resync(each, transactor, self.members, self.view, ran, options.resync_interval)
+            resync.Resync(
+                each,
+                transactor,
+                self.members,
+                self.view,
+                ran,
+                options.resync_interval,
+                options.capacity_interval,
+            )
             for each in self._sites.values()
         ]
         self._collector = collector.Collector(conf, transactor, self.members, ran)

@@ -70,7 +70,7 @@ class Deployment(fixtures.Fixture):
         groups: dict[str, dict[str, Any]] = {
             "DEFAULT": {"state_dir": self.folder / "state", "enabled_backends": "first"},
             "first": {"driver": "fake", "state_file": self.folder / "fake.sqlite"},
-            "worker": {"lease_ttl": 2, "resync_interval": 1, "retry_max": 2},
+            "worker": {"lease_ttl": 2, "resync_interval": 1, "capacity_interval": 1, "retry_max": 2},
             # A disk that is busy with others is no reason for a 503 here.
             "api": {"request_timeout": PATIENCE},
             "sqlite": {"timeout": PATIENCE},

@@ -1,4 +1,4 @@
-"""``apisvc backend ...``, ``node list``, ``driver list`` and ``worker list``."""
+"""``apisvc backend ...``, ``node ...``, ``driver list`` and ``worker list``."""
 
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +20,8 @@ class BackendList(base.List):
     def shown(self, options: base.Options) -> Mapping[str, str]:
         if not options.all:
             return self.fields
-        return {**self.fields, "healthy": "health.healthy", "reason": "reason", "detail": "health.detail"}
+        more = {name: name for name in ("weight", "instances", "tenants", "reason")}
+        return {**self.fields, "healthy": "health.healthy", **more, "detail": "health.detail"}
 
     def answer(self, options: base.Options) -> Iterable[base.Dict]:
         return self.api.backends.list() if options.all else self.api.backends.available(self.tenant)
@@ -49,10 +50,26 @@ class BackendSet(base.Show):
         parser.add_argument("backend", help="Its name.")
         parser.add_argument("--state", choices=STATES)
         parser.add_argument("--reason", metavar="TEXT", help="Why, for the others.")
+        parser.add_argument(
+            "--weight", type=int, metavar="N", help="Its share of new instances, beside the others'."
+        )
+        whose = parser.add_mutually_exclusive_group()
+        whose.add_argument(
+            "--tenant",
+            action="append",
+            dest="tenants",
+            metavar="TENANT",
+            help="Only this tenant may use it; may be repeated.",
+        )
+        whose.add_argument("--all-tenants", action="store_true", help="All tenants may use it.")
         return parser
 
     def answer(self, options: base.Options) -> base.Dict:
-        return self.api.backends.set(options.backend, **base.changes(options, "state", "reason"))
+        if options.all_tenants:
+            fields = base.given(options, "state", "reason", "weight") | {"tenants": None}
+        else:
+            fields = base.changes(options, "state", "reason", "weight", "tenants")
+        return self.api.backends.set(options.backend, **fields)
 
 
 class NodeList(base.List):
@@ -80,6 +97,37 @@ class NodeList(base.List):
 
     def answer(self, options: base.Options) -> Iterable[base.Dict]:
         return self.api.nodes.list(**base.given(options, "backend"))
+
+
+class _Node(base.Show):
+    """About one node."""
+
+    def get_parser(self, prog_name: str) -> base.Parser:
+        parser: base.Parser = super().get_parser(prog_name)
+        parser.add_argument("backend", help="The backend's name.")
+        parser.add_argument("node", help="Its name there.")
+        return parser
+
+
+class NodeShow(_Node):
+    """Show a machine inside a backend; for admins."""
+
+    def answer(self, options: base.Options) -> base.Dict:
+        return self.api.nodes.get(options.backend, options.node)
+
+
+class NodeCordon(_Node):
+    """Keep new instances away from a node; what runs there goes on. For admins."""
+
+    def answer(self, options: base.Options) -> base.Dict:
+        return self.api.nodes.cordon(options.backend, options.node)
+
+
+class NodeUncordon(_Node):
+    """Let a node take new instances again; for admins."""
+
+    def answer(self, options: base.Options) -> base.Dict:
+        return self.api.nodes.uncordon(options.backend, options.node)
 
 
 class DriverList(base.List):

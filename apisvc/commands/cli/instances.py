@@ -14,6 +14,7 @@ FIELDS = {
     "flavor": "spec.flavor",
     "backend": "spec.backend",
     "node": "status.node",
+    "stale": "status.stale",
     "created_at": "created_at",
 }
 RESTART_POLICIES = ("always", "on-failure", "never")
@@ -139,6 +140,18 @@ class Create(_One):
         parser.add_argument("--image", required=True, help="What to run, by name or id.")
         parser.add_argument("--flavor", required=True, help="How large, by name or id.")
         parser.add_argument("--backend", help="Where; without it the service chooses.")
+        parser.add_argument("--driver", metavar="KIND", help="Only on a backend of this kind.")
+        parser.add_argument(
+            "--requires",
+            action="append",
+            metavar="CAPABILITY",
+            help="Only on a backend that has it (see apisvc backend list); may be repeated.",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Show where it would be and why, and what the quota would be; change nothing.",
+        )
         _add_spec(parser)
         parser.add_argument(
             "--volume",
@@ -152,7 +165,7 @@ class Create(_One):
         return parser
 
     def answer(self, options: base.Options) -> base.Dict:
-        fields = _spec(options, self.app.environ) | base.given(options, "backend")
+        fields = _spec(options, self.app.environ) | base.given(options, "backend", "driver", "requires")
         fields |= {"labels": dict(options.label or ()), "env": dict(options.env or ())}
         if options.volume:
             fields["volumes"] = options.volume
@@ -160,6 +173,8 @@ class Create(_One):
             fields["command"] = self.app.tail
         if options.stopped:
             fields["power"] = "stopped"
+        if options.dry_run:
+            return self.api.instances.plan(self.tenant, **fields)
         instance = self.api.instances.create(self.tenant, **fields)
         if not options.wait:
             return instance
@@ -180,6 +195,9 @@ class Listing(base.List):
         parser.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="Only with this label.")
         for name in ("name", "backend", "flavor", "image"):
             parser.add_argument(f"--{name}", help=f"Only with this {name}.")
+        parser.add_argument(
+            "--stale", action="store_true", default=None, help="Only where the backend is out of sight."
+        )
         whose = parser.add_mutually_exclusive_group()
         whose.add_argument("--mine", action="store_true", help="What you made, in all your tenants.")
         whose.add_argument("--all", action="store_true", help="Those of all tenants; for admins.")
@@ -189,7 +207,7 @@ class Listing(base.List):
         return {"tenant_id": "tenant_id", **FIELDS} if options.all or options.mine else FIELDS
 
     def answer(self, options: base.Options) -> Iterable[base.Dict]:
-        filters = base.given(options, "state", "label", "name", "backend", "flavor", "image")
+        filters = base.given(options, "state", "label", "name", "backend", "flavor", "image", "stale")
         if options.all:
             return self.api.instances.list_all(**filters)
         if options.mine:

@@ -84,7 +84,7 @@ class OpenStackDriver(
         )
         self._credentials = credentials.Credentials(owner, self._clouds, self._projects, conf)
         self._removal = removal.Removal(owner, self._clouds, self._projects, self._credentials)
-        self._nodes = nodes.Nodes(self._clouds)
+        self._nodes = nodes.Nodes(self._clouds, conf)
         self._output = output.Output(self._clouds, self._servers, self.within)
         self._adoption = adoption.Adoption(owner, self._clouds, self._servers, self._projects)
         #: Where each tenant's servers are made, as far as this process has seen to it.

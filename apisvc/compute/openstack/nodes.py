@@ -1,6 +1,9 @@
 """The hypervisors of a cloud, as nodes."""
 
+import dataclasses
 from typing import Any
+
+from oslo_config import cfg
 
 from apisvc.compute import base
 from apisvc.compute.openstack import connections
@@ -11,12 +14,24 @@ _BINARY = "nova-compute"
 _REASON = "Cordoned by apisvc."
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ratios:
+    """What Nova gives away for each unit that a hypervisor has."""
+
+    cpu: float
+    ram: float
+    disk: float
+
+
 class Nodes:
-    def __init__(self, clouds: connections.Connections) -> None:
+    def __init__(self, clouds: connections.Connections, conf: cfg.ConfigOpts.GroupAttr) -> None:
         self._clouds = clouds
+        self._ratios = Ratios(
+            conf.cpu_allocation_ratio, conf.ram_allocation_ratio, conf.disk_allocation_ratio
+        )
 
     def all(self) -> list[base.Node]:
-        return [_node(found) for found in self._hypervisors()]
+        return [_node(found, self._ratios) for found in self._hypervisors()]
 
     def cordon(self, name: str, schedulable: bool) -> base.Node:
         """Switch the compute service of a hypervisor's host on or off for new servers."""
@@ -32,7 +47,7 @@ class Nodes:
                 compute.enable_service(service, host=host, binary=_BINARY)
             else:
                 compute.disable_service(service, host=host, binary=_BINARY, disabled_reason=_REASON)
-        return _node({**found, "status": "enabled" if schedulable else "disabled"})
+        return _node({**found, "status": "enabled" if schedulable else "disabled"}, self._ratios)
 
     def _hypervisors(self) -> list[dict[str, Any]]:
         """As Nova tells them: later versions keep the amounts to themselves."""
@@ -49,14 +64,18 @@ class Nodes:
         return found
 
 
-def _node(found: dict[str, Any]) -> base.Node:
+def _node(found: dict[str, Any], ratios: Ratios) -> base.Node:
+    def have(name: str, ratio: float) -> float | None:
+        return None if found.get(name) is None else found[name] * ratio
+
+    ram, disk = have("memory_mb", ratios.ram), have("local_gb", ratios.disk)
     return base.Node(
         name=found["hypervisor_hostname"],
         ready=found.get("state") == "up",
         schedulable=found.get("status") == "enabled",
-        vcpus=found.get("vcpus"),
-        ram_mb=found.get("memory_mb"),
-        disk_gb=found.get("local_gb"),
+        vcpus=have("vcpus", ratios.cpu),
+        ram_mb=None if ram is None else int(ram),
+        disk_gb=None if disk is None else int(disk),
         vcpus_used=found.get("vcpus_used"),
         ram_mb_used=found.get("memory_mb_used"),
         disk_gb_used=found.get("local_gb_used"),

@@ -113,6 +113,16 @@ OPTIONS: Sequence[cfg.Opt] = (
     ),
     cfg.StrOpt("volume_type", help="Type of the volumes that are made. Unset: the cloud's default."),
     cfg.BoolOpt("config_drive", default=False, help="Give servers their metadata on a config drive too."),
+    # Nodes
+    cfg.FloatOpt(
+        "cpu_allocation_ratio",
+        default=16.0,
+        min=0.01,
+        help="Virtual CPUs that Nova gives away for each CPU of a hypervisor: as in its nova.conf, for its API "
+        "does not tell. With a smaller one than Nova's, clouds are taken for full that are not.",
+    ),
+    cfg.FloatOpt("ram_allocation_ratio", default=1.0, min=0.01, help="The same for memory."),
+    cfg.FloatOpt("disk_allocation_ratio", default=1.0, min=0.01, help="The same for disks."),
     cfg.ListOpt(
         "console_types",
         default=["novnc", "spice-html5", "serial", "rdp-html5", "webmks"],

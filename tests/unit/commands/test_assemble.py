@@ -10,7 +10,7 @@ import testtools
 from apisvc import errors
 from apisvc.commands import assemble
 from apisvc.conf import files
-from apisvc.model import keys
+from apisvc.model import codec, keys, tenants
 from apisvc.service import secrets
 from apisvc.storage import base as storage
 from apisvc.storage import memory
@@ -97,6 +97,22 @@ class TestGate(testtools.TestCase):
         self.assertEqual(1, len(asked))
         self.assertLessEqual(asked[0], assemble.ATTEMPT)
         self.assertIn("serves before it is ready: The disk is gone.", self.log.output)
+        self.assertEqual("200 OK", self.ask()[0])
+
+    def test_what_would_be_left_alone_is_not(self) -> None:
+        ledger = tenants.Ledger(tenant_id="t", used=tenants.Amounts(instances=3), on={"local": 1, "west": 2})
+        written = [
+            storage.Put(keys.join(keys.LEDGERS, "t"), codec.encode(ledger)),
+            storage.Put(keys.SCHEMA, b"1"),
+        ]
+        self.store.commit([], written)
+        self.assertEqual("503 Service Unavailable", self.ask()[0])
+        detail = json.loads(self.ask()[2])["detail"]
+        self.assertIn(
+            "enabled_backends lacks 'west', which still has 2 instances: put it back, drain it", detail
+        )
+        self.assertNotIn("local", detail)
+        self.assembly.conf.set_override("unserved_backends", ["west"])
         self.assertEqual("200 OK", self.ask()[0])
 
     def test_listeners_that_others_reach(self) -> None:

@@ -224,9 +224,36 @@ class TestStatus(TestCase):
                 code, out = self.check("--json")
                 self.assertEqual(2, code)
                 found = {check["check"]: check for check in json.loads(out)["checks"]}
-                self.assertEqual(6, len(found), "all of them are told")
+                self.assertEqual(7, len(found), "all of them are told")
                 wrong = "\n".join(check["details"] or "" for check in found.values())
                 self.assertIn(f"[{group}] {option} = lots in ", wrong)
+
+    def test_a_backend_in_use_that_is_not_served(self) -> None:
+        self.manage("bootstrap")
+        # As before ledgers told where: the instances themselves are counted.
+        ledger = tenants.Ledger(tenant_id="t", used=tenants.Amounts(instances=1))
+        spec = instances.Spec(
+            **dict.fromkeys(("image_id", "image", "image_ref", "flavor_id", "flavor"), "x"),
+            backend="west",
+            vcpus=1,
+            ram_mb=1,
+            disk_gb=1,
+        )
+        made = instances.Instance(
+            id="i", tenant_id="t", name="n", spec=spec, created_at=1, updated_at=1, created_by="u"
+        )
+        self.here.store().commit(
+            [],
+            [
+                storage.Put(keys.join(keys.LEDGERS, "t"), codec.encode(ledger)),
+                storage.Put(keys.join(keys.INSTANCES, "t", "i"), codec.encode(made)),
+            ],
+        )
+        code, out = self.check("--json")
+        self.assertEqual(2, code)
+        self.assertIn("lacks 'west', which still has 1 instance: ", json.loads(out)["checks"][-1]["details"])
+        self.here.write("unserved_backends = west\n")
+        self.assertEqual("west: 1", json.loads(self.check("--json")[1])["checks"][-1]["details"])
 
     def test_nothing_is_made_by_looking(self) -> None:
         self.manage("keys", "rotate")
@@ -268,7 +295,7 @@ class TestStatus(TestCase):
         self.here.store().commit([], [storage.Put(keys.join(keys.USERS, "u1"), b"not json")])
         code, out = self.check("--json")
         self.assertEqual(1, code)
-        self.assertIn("The first: users/u1: ", json.loads(out)["checks"][-1]["details"])
+        self.assertIn("The first: users/u1: ", json.loads(out)["checks"][-2]["details"])
 
     def test_options_are_taken_before_and_after_the_command(self) -> None:
         self.assertEqual(2, status.main(["upgrade", "check", "--config-file", "/nonesuch"]))

@@ -50,8 +50,9 @@ class RoutesCase(accounts.AccountsCase):
             for event in told:
                 assert event.actor.kind == "user" and event.actor.id and event.target.id, event
                 assert event.request_id, event
-                # Of a backend there is no record until somebody sets its state, of a credential never.
-                new = event.action.endswith(".create") or event.target.kind in ("backend", "credential")
+                # Of a backend there is no record until somebody sets its state; of nodes and credentials never.
+                unrecorded = ("backend", "credential", "node")
+                new = event.action.endswith(".create") or event.target.kind in unrecorded
                 assert event.before is not None or new, event
         return self._commit(guards, writes, **kw)
 

@@ -100,6 +100,48 @@ class BackendsTest(instances_case.InstancesCase):
         self.assertEqual(1, len(self.ok("GET", "/admin/nodes?backend=east")["nodes"]))
         self.refused(404, "GET", "/admin/nodes?backend=none")
 
+    def test_a_node_is_cordoned_and_let_go_again(self):
+        node = self.ok("GET", "/admin/nodes/east/fake-node")
+        self.assertEqual(("east/fake-node", True), (node["id"], node["schedulable"]))
+        path = "/admin/nodes/east/fake-node/actions"
+        for action, schedulable in (("cordon", False), ("cordon", False), ("uncordon", True)):
+            acted = self.ok("POST", path, body={"action": action})
+            self.assertEqual({**node, "schedulable": schedulable}, acted)
+            self.assertEqual(acted, self.ok("GET", "/admin/nodes/east/fake-node"))
+        told = [one for one in self.ok("GET", "/admin/events")["events"] if one["target"]["kind"] == "node"]
+        self.assertEqual(["node.cordon", "node.cordon", "node.uncordon"], [one["action"] for one in told])
+        self.assertEqual(
+            {("root", "east/fake-node")}, {(e["actor"]["name"], e["target"]["id"]) for e in told}
+        )
+        kept = self.call("POST", path, body={"action": "cordon"}, Idempotency_Key="k")
+        replayed = self.call("POST", path, body={"action": "cordon"}, Idempotency_Key="k")
+        self.assertEqual("true", replayed.headers["idempotency-replayed"])
+        self.assertEqual(kept.json, replayed.json)
+        self.assertEqual(4, self.drivers["east"].script.calls["cordon"])
+
+    def test_nodes_that_cannot_be_asked(self):
+        cordon = {"body": {"action": "cordon"}}
+        for place, code in (
+            ("east/none", "apisvc.resource.not_found"),
+            ("none/fake-node", "apisvc.resource.not_found"),
+            ("bare/any", "apisvc.backend.unsupported"),
+        ):
+            status = 404 if code.endswith("not_found") else 409
+            self.refused(status, "GET", f"/admin/nodes/{place}", code)
+            self.refused(status, "POST", f"/admin/nodes/{place}/actions", code, **cordon)
+        self.refused(
+            400, "POST", "/admin/nodes/east/fake-node/actions", pointer="/action", body={"action": "x"}
+        )
+        self.refused(403, "POST", "/admin/nodes/east/fake-node/actions", by="mia", **cordon)
+        self.drivers["east"].script.outage()
+        for _ in range(self.conf.live.failures):
+            self.refused(503, "POST", "/admin/nodes/east/fake-node/actions", **cordon)
+        asked = self.drivers["east"].script.calls["cordon"]
+        problem = self.refused(503, "POST", "/admin/nodes/east/fake-node/actions", **cordon)
+        self.assertIn("left alone for a while", problem["detail"])
+        self.assertEqual(asked, self.drivers["east"].script.calls["cordon"])
+        self.assertNotIn("node.cordon", self.actions())
+
     def test_drivers_and_workers(self):
         drivers = self.ok("GET", "/admin/drivers")["drivers"]
         self.assertEqual(["bare", "fake"], [one["name"] for one in drivers])

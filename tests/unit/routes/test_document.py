@@ -67,7 +67,7 @@ class Answers(instances_case.InstancesCase):
         token = self.ok("GET", "/user/tokens", by="mia")["tokens"][0]["id"]
         issued = self.ok("POST", "/tenants/blue/backends/east/credentials", 201, body={})
         names = dict(tenant="blue", instance="web", user="mia", token=token, credential=issued["id"])
-        names.update(flavor="small", image="host", backend="east")
+        names.update(flavor="small", image="host", backend="east", node="fake-node")
         for path, operations in document["paths"].items():
             op = operations.get("get", {})
             if (

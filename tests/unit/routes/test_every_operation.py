@@ -32,6 +32,7 @@ WRITES = (
     ("admin_update_image", "root", {"description": "For later"}, {"image": "spare"}),
     ("admin_delete_image", "root", None, {"image": "spare"}),
     ("admin_update_backend", "root", {"state": "draining", "reason": "new disks"}, {"backend": "west"}),
+    ("admin_act_on_node", "root", {"action": "cordon"}, {"backend": "west"}),
     ("create_instance", "max", {"name": "job", "image": "host", "flavor": "small", "driver": "fake"}, {}),
     ("update_instance", "max", {"labels": {"stage": "test"}}, {"instance": "job"}),
     ("act_on_instance", "max", {"action": "stop"}, {"instance": "job"}),
@@ -50,6 +51,7 @@ PLACES = {
     "flavor": "small",
     "image": "host",
     "backend": "east",
+    "node": "fake-node",
 }
 
 

@@ -34,6 +34,7 @@ class Isolation(instances_case.InstancesCase):
             "image": "host",
             "backend": "east",
             "credential": credential["id"],
+            "node": "fake-node",
         }
         self.ids = {
             **self.names,

@@ -77,7 +77,7 @@ class Requests(harness.WebCase):
         self.assertEqual(get.headers["content-length"], head.headers["content-length"])
 
     def test_ids_that_cannot_be(self):
-        for bad in ("..", "%2e%2e%2f", "a%00b", "a%20b", "x" * 200, "%ff%fe", "%0d%0aX-Evil: 1", "-"):
+        for bad in ("..", "%2e%2e%2f", "a%00b", "a%20b", "x" * 254, "%ff%fe", "%0d%0aX-Evil: 1", "-"):
             self.problem(self.call("GET", f"{THINGS}/{bad}"), 404)
             self.problem(self.call("GET", f"/v1/tenants/{bad}/things"), 404)
 

@@ -1,6 +1,7 @@
 """Backends that fail: each error has its fate, nothing is made twice, nothing is declared gone."""
 
 import logging
+import time
 
 import fixtures
 import testtools
@@ -13,13 +14,14 @@ from tests.unit.worker import world
 
 class Scripted(testtools.TestCase):
     options: dict[str, object] = {}
+    driver_options: dict[str, object] = {}
     backend_names: tuple[str, ...] = ("east",)
 
     def setUp(self) -> None:
         super().setUp()
         self.world = world.World(self.backend_names, **self.options)
         self.addCleanup(self.world.stop)
-        self.one = self.world.start()
+        self.one = self.world.start(**self.driver_options)
         self.assertTrue(self.one.wait_ready(world.DEADLINE))
         self.script = self.world.driver().script
         self.addCleanup(self.script.clear)
@@ -171,13 +173,18 @@ class Unsure(Scripted):
         self.world.wait(other, "active")
 
 
+def health(of: world.World) -> backends.BackendHealth | None:
+    """What the worker last wrote of east."""
+    key = keys.join(keys.BACKEND_HEALTH, "east")
+    record = of.store.get([key]).records.get(key)
+    return codec.decode(record.value, backends.BackendHealth) if record else None
+
+
 class Operators(Scripted):
     options = {"resync_interval": 0.1}
 
     def health(self) -> backends.BackendHealth | None:
-        key = keys.join(keys.BACKEND_HEALTH, "east")
-        record = self.world.store.get([key]).records.get(key)
-        return codec.decode(record.value, backends.BackendHealth) if record else None
+        return health(self.world)
 
     def test_a_disabled_backend_is_not_touched_until_enabled(self) -> None:
         self.world.operate(backends.BackendState.DISABLED)
@@ -205,6 +212,53 @@ class Operators(Scripted):
         self.assertEqual(
             [True, False, True], [e.detail["healthy"] for e in self.world.events("backend.health")]
         )
+
+
+class Looks(Scripted):
+    """What one look at a backend tells the choice of a backend."""
+
+    options = {"resync_interval": 0.1, "capacity_interval": 0.1}
+    driver_options = {"capacity": 3}
+
+    def health(self) -> backends.BackendHealth | None:
+        return health(self.world)
+
+    def test_what_the_nodes_have_free_comes_with_it(self) -> None:
+        self.assertEqual(3.0, world.until(self.free))
+        made = self.world.create(vcpus=2)
+        self.world.wait(made, "active")
+        world.until(lambda: self.free() == 1.0, "one left")
+        world.until(lambda: self.health().instances == 1, "counted")
+        self.world.driver().cordon("fake-node", False, deadline=time.monotonic() + 10)
+        world.until(lambda: self.health().capacity.rooms == (), "no room")
+        # Neither is news, and a backend that does not tell is as well as before.
+        self.script.fail(compute.Unauthorized, on="nodes", times=None)
+        world.until(lambda: self.health().capacity is None, "not known any more")
+        self.assertTrue(self.health().healthy)
+        self.assertEqual([True], [e.detail["healthy"] for e in self.world.events("backend.health")])
+
+    def free(self) -> float | None:
+        health = self.health()
+        rooms = health.capacity.rooms if health and health.capacity else ()
+        return rooms[0].vcpus if rooms else None
+
+    def test_nodes_that_hang_keep_nothing_from_being_seen(self) -> None:
+        world.until(self.free)
+        with self.script.frozen("nodes"):
+            asked = self.script.calls["nodes"]
+            world.until(lambda: self.script.calls["nodes"] > asked, "it hangs")
+            looks = self.script.calls["observe"]
+            world.until(lambda: self.script.calls["observe"] > looks + 3, "looked at again and again")
+            made = self.world.create()
+            self.world.wait(made, "active")
+
+    def test_what_was_seen_last_is_remembered(self) -> None:
+        seen = world.until(lambda: self.health() and self.health().seen_at)
+        self.script.outage()
+        down = world.until(lambda: (found := self.health()) and not found.healthy and found)
+        self.assertGreaterEqual(down.seen_at, seen)
+        self.assertLessEqual(down.seen_at, down.since)
+        self.assertGreater(down.good_until, down.checked_at)
 
 
 class Hanging(Scripted):
