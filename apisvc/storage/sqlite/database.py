@@ -12,9 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from apisvc import errors
+from apisvc.storage import forks
 from apisvc.storage.sqlite import layout
 
 T = TypeVar("T")
+
+#: SQLite has locks of its own, for all connections of the process.
+_SQLITE = forks.Fence()
 
 #: Idle connections kept; more are open only while more threads use the store at once.
 IDLE = 32
@@ -67,7 +71,8 @@ class Database:
 
     def close(self) -> None:
         """Close the connections. A call that is under way closes its own."""
-        self._drop_idle()
+        with _SQLITE:
+            self._drop_idle()
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], until: float) -> T:
         """Run ``work`` with a connection, again while another process holds the lock it needs."""
@@ -77,7 +82,8 @@ class Database:
         pause = 0.0002
         while True:
             try:
-                return self._with_connection(work)
+                with _SQLITE:
+                    return self._with_connection(work)
             except sqlite3.Error as error:
                 if not _busy(error):
                     raise self._explain(error) from error
@@ -140,7 +146,7 @@ class Database:
         """A file that was moved away still takes writes, and they would be lost with it."""
         if self._identity is None or self._identity == _identity(self.path):
             return
-        self._drop_idle()
+        self.close()
         if os.path.exists(self.path):
             # NOTE: not simply opened: SQLite would apply the old file's log to the new one.
             raise errors.StoreUnavailable(

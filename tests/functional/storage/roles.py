@@ -4,7 +4,9 @@ Each says ``ready`` on its standard output when it is about to begin.
 """
 
 import os
+import signal
 import sys
+import threading
 import time
 
 from apisvc import errors
@@ -76,6 +78,37 @@ def fork(store: base.Store, _: str) -> None:
     say([change.key for change in next(mine).changes] + [f"status {status}"])
     store.commit([], [base.Put("after", b"")])
     say([change.key for change in next(mine).changes])
+
+
+def forks(store: base.Store, times: str) -> None:
+    """Fork again and again while threads open and close the file; say whether the children could use it."""
+    store.commit([], [base.Put("a", b"")])
+    say("ready")
+    enough = threading.Event()
+
+    def reopen() -> None:
+        while not enough.is_set():
+            other = sqlite_files.open_store(path, synchronous="normal", timeout=30.0)
+            other.get(["a"])
+            other.close()
+
+    threads = [threading.Thread(target=reopen) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    statuses = set()
+    for _ in range(int(times)):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends one that hangs
+            store.get(["a"])
+            os._exit(0)
+        statuses.add(os.waitpid(child, 0)[1])
+        if statuses != {0}:
+            break
+    enough.set()
+    for thread in threads:
+        thread.join()
+    say(statuses)
 
 
 def ping(store: base.Store, uid: str) -> None:

@@ -125,6 +125,11 @@ class TestSqliteProcesses(unittest.TestCase):
         self.assertEqual([], self.sockets())
         self.assertEqual([("ok",)], _integrity(self.path))
 
+    def test_a_fork_amid_the_calls_of_other_threads(self) -> None:
+        """What SQLite holds for itself just then would be held for ever in the child."""
+        child = self.start("forks", "60")
+        self.assertEqual("{0}\n", child.stdout.readline())
+
     def test_a_path_longer_than_a_socket_may_have(self) -> None:
         folder = os.path.join(os.path.dirname(self.path), "long" * 30)
         os.makedirs(folder)
