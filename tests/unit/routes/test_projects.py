@@ -54,7 +54,7 @@ class TestProjects(accounts.RoutesCase):
         shown = self.outsider("GET", f"/tenants/{self.project}")
         self.assertEqual((self.project, "lab", "member"), (shown["id"], shown["name"], shown["role"]))
         self.assertEqual(self.conf.quota.instances, shown["quota"]["instances"])
-        (event,) = self.ok("GET", f"/admin/events?tenant={self.project}")["events"]
+        (event,) = self.ok("GET", f"/admin/events?target_id={self.project}")["events"]
         self.assertEqual(
             ("tenant.create", "outside:ann", "ann"),
             (event["action"], event["actor"]["id"], event["actor"]["name"]),

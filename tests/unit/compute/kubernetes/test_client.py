@@ -9,6 +9,7 @@ import fixtures
 
 from apisvc.compute import base
 from apisvc.compute.kubernetes import objects, rate
+from tests import ports
 from tests.unit.client import scripted
 from tests.unit.compute.kubernetes import cluster
 
@@ -100,7 +101,7 @@ class TestRequests(unittest.TestCase):
             api.get("/x", objects.Bare, deadline=soon())
 
     def test_nobody_there(self):
-        api = cluster.api(f"http://127.0.0.1:{scripted.closed_port()}")
+        api = cluster.api(f"http://127.0.0.1:{ports.reserve(self.addCleanup)}")
         with self.assertRaises(base.Unavailable) as caught:
             api.get("/x", objects.Bare, deadline=soon())
         self.assertNotIn("127.0.0.1", caught.exception.message)

@@ -7,6 +7,7 @@ import unittest
 from urllib import parse
 
 from apisvc.compute import base
+from tests import ports
 from tests.unit.client import scripted
 from tests.unit.compute.kubernetes import cluster
 
@@ -130,7 +131,7 @@ class TestWatch(unittest.TestCase):
         self.assertFalse(self.driver._cache.current())
 
     def test_an_api_server_that_is_not_there(self):
-        driver = cluster.make_driver(f"http://127.0.0.1:{scripted.closed_port()}")
+        driver = cluster.make_driver(f"http://127.0.0.1:{ports.reserve(self.addCleanup)}")
         with self.assertRaises(base.Unavailable):
             next(driver.watch(stop=self.stop))
 
