@@ -92,7 +92,10 @@ class EtcdDeployment(testtools.TestCase):
             "api": {"request_timeout": self.request_timeout, "rate_limit": 0},
         }
         self.service = self.useFixture(deployment.Deployment(options, gunicorn=self.gunicorn))
+        begun = time.monotonic()
         self.service.start_api()
+        #: Seconds that the API takes to start here and now.
+        self.starting = time.monotonic() - begun
         self.service.catalogue(quota={"instances": -1, "vcpus": -1, "ram_mb": -1, "disk_gb": -1})
 
     def make_cluster(self) -> cluster.Cluster:
@@ -120,7 +123,8 @@ class TestReload(EtcdDeployment):
                 load.reach(150)
         self.assertEqual({200, 202}, set(load.answers), load.answers)
         self.assertEqual([], load.broken)
-        self.assertLess(load.slowest, SLOWEST)
+        # Until the new processes of a reload have started, a request may wait for them.
+        self.assertLess(load.slowest, SLOWEST + 2 * self.starting)
         self.assertEqual(set(), load.created - self.names())
 
 

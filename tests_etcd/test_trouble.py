@@ -56,7 +56,7 @@ class TestNoSpace(testtools.TestCase):
 class TestNotEtcd(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
-        (port,) = cluster.free_ports(1)
+        port = ports.reserve(self.addCleanup)
         self.web = f"http://127.0.0.1:{port}"
         other = test_outage.another_server("127.0.0.1", port)
         other.__enter__()
