@@ -104,7 +104,7 @@ class Checks(upgradecheck.UpgradeCommands):
         served, waived = self.conf.enabled_backends, self.conf.unserved_backends
         store = plugins.load_store(self.conf)
         try:
-            found = unserved.require_none(store, served, waived, deadline=time.monotonic() + PATIENCE)
+            found = unserved.require_none(store, served, waived, deadline=manage_store.look_until(store))
         finally:
             store.close()
         return ", ".join(f"{name}: {found[name]}" for name in sorted(found)) or "no backend has instances"
