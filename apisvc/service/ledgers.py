@@ -72,7 +72,7 @@ def _write(
     return after
 
 
-def on_backends(store: storage.Store, *, deadline: float) -> dict[str, int]:
+def on_backends(store: storage.Store, *, deadline: float | None) -> dict[str, int]:
     """How many instances are on each backend that has any, of all tenants: one record a tenant is read."""
     found: collections.Counter[str] = collections.Counter()
     for page in storage.pages(store, keys.LEDGERS, deadline=deadline):

@@ -8,7 +8,7 @@ from apisvc.storage import base as storage
 
 
 def require_none(
-    store: storage.Store, served: Collection[str], waived: Collection[str], *, deadline: float
+    store: storage.Store, served: Collection[str], waived: Collection[str], *, deadline: float | None
 ) -> dict[str, int]:
     """How many instances are on each backend that has any, all of them ``served`` or ``waived`` by the operator.
 
