@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from apisvc import errors
-from apisvc.commands import assemble, entry, manage_store
+from apisvc.commands import assemble, entry, manage_adopt, manage_store
 from apisvc.model import keys
 from apisvc.service import bootstrap, context, layout, secrets
 
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     manage_store.add(areas)
+    manage_adopt.add(areas)
     return parser
 
 

@@ -42,10 +42,21 @@ class Answering(simple_server.ServerHandler):
 
     http_version = "1.1"
     headers: wsgiref.headers.Headers
+    _upgrade: str | None = None
+
+    def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        # WSGI leaves headers of the connection to the server; of a 426, Upgrade is the answer.
+        self._upgrade = next((value for name, value in headers if name.lower() == "upgrade"), None)
+        rest = [(name, value) for name, value in headers if name.lower() != "upgrade"]
+        return super().start_response(status, rest, exc_info)
 
     def cleanup_headers(self) -> None:
         super().cleanup_headers()
-        self.headers["Connection"] = "close"
+        if self._upgrade is not None:
+            self.headers["Upgrade"] = self._upgrade
+            self.headers["Connection"] = "upgrade, close"
+        else:
+            self.headers["Connection"] = "close"
 
 
 class Handler(simple_server.WSGIRequestHandler):

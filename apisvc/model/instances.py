@@ -67,6 +67,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     power: Power = Power.RUNNING
     #: How often a reboot was asked for.
     reboots: int = 0
+    #: The handle of an object of others that is to be taken under management; "": one is made.
+    adopt: str = ""
 
     @property
     def amounts(self) -> tenants.Amounts:
@@ -156,6 +158,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     updated_at: float
     created_by: str
+
+    @property
+    def adopting(self) -> bool:
+        """Whether it is still to take its object under management: nothing that bears its tag was seen yet."""
+        return bool(self.spec.adopt) and self.status.spec_hash is None
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@
 ``instances/{tenant}/{id}``             Instance
 ``instance-names/{tenant}/{name}``      instance id
 ``instance-tenants/{id}``               tenant id
+``adoptions/{backend}/{handle}``        instance id, of each instance that was not made but adopted
 ``tombstones/{instance}``               Tombstone
 ``claims/{instance}``                   Claim, leased
 ``workers/{id}``                        Worker, leased
@@ -56,6 +57,7 @@ IMAGE_NAMES = "image-names/"
 INSTANCES = "instances/"
 INSTANCE_NAMES = "instance-names/"
 INSTANCE_TENANTS = "instance-tenants/"
+ADOPTIONS = "adoptions/"
 TOMBSTONES = "tombstones/"
 CLAIMS = "claims/"
 WORKERS = "workers/"

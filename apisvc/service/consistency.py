@@ -44,6 +44,7 @@ _INDEXES: dict[str, Any] = {
             keys.IMAGE_NAMES,
             keys.INSTANCE_NAMES,
             keys.INSTANCE_TENANTS,
+            keys.ADOPTIONS,
         ),
         str,
     ),
@@ -149,6 +150,8 @@ def _implied(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         case instances.Instance():
             yield keys.join(keys.INSTANCE_NAMES, value.tenant_id, value.name), value.id
             yield keys.join(keys.INSTANCE_TENANTS, value.id), value.tenant_id
+            if value.spec.adopt:
+                yield keys.join(keys.ADOPTIONS, value.spec.backend, value.spec.adopt), value.id
 
 
 def _needs(key: str, value: Any) -> Iterator[str]:

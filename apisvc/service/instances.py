@@ -127,6 +127,10 @@ class Instances:
                 before.spec, body, self._transactor.secrets, deadline=ctx.deadline
             )
             asked = body.asked()
+            if before.adopting and spec != before.spec:
+                raise errors.WrongState(
+                    "The instance is being adopted as it is; change it when that is done."
+                )
             about = {name: asked[name] for name in ("name", "description", "labels") if name in asked}
             after = msgspec.structs.replace(before, **about, spec=spec)
             detail: dict[str, Any] = {"changes": _changes(before, after)}

@@ -85,7 +85,7 @@ def on_backends(store: storage.Store, *, deadline: float | None) -> dict[str, in
     return dict(found)
 
 
-def _listed(store: storage.Store, tenant_id: str, deadline: float) -> Iterator[str]:
+def _listed(store: storage.Store, tenant_id: str, deadline: float | None) -> Iterator[str]:
     """The backend of each instance of a tenant."""
     for page in storage.pages(store, keys.under(keys.INSTANCES, tenant_id), deadline=deadline):
         for record in page.records:

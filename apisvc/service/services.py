@@ -8,6 +8,7 @@ from oslo_config import cfg
 from apisvc.compute import base as compute
 from apisvc.service import context, secrets, transaction
 from apisvc.service.access import Access
+from apisvc.service.adoption import Adoption
 from apisvc.service.backends import Backends
 from apisvc.service.events import Events
 from apisvc.service.flavors import Flavors
@@ -42,6 +43,7 @@ class Services:
     workers: Workers
     live: Live
     access: Access
+    adoption: Adoption
     nodes: Nodes
 
 
@@ -72,6 +74,7 @@ def build(
         backends=Backends(transactor, loaded),
         workers=Workers(transactor),
         live=live,
+        adoption=Adoption(transactor, loaded),
         access=Access(transactor, conf, loaded, live),
         nodes=Nodes(transactor, live),
     )

@@ -101,6 +101,8 @@ class Commits:
             txn.delete(held.key)
             txn.delete(keys.join(keys.INSTANCE_NAMES, instance.tenant_id, instance.name))
             txn.delete(keys.join(keys.INSTANCE_TENANTS, instance.id))
+            if adopted := found.value.spec.adopt:
+                txn.delete(keys.join(keys.ADOPTIONS, instance.spec.backend, adopted))
             txn.delete(held.claim_key)
             tombstone = instances.Tombstone(
                 instance_id=instance.id,

@@ -223,7 +223,7 @@ class Reconciler:
             step = table.Step.ENSURE
             try:
                 site.ensure_tenant(workload.tenant)
-                observed = site.call("ensure", lambda deadline: driver.ensure(workload, deadline=deadline))
+                observed = self._ensure(site, instance, workload)
             except compute.DriverError:
                 site.doubt_tenant(workload.tenant.id)
                 raise
@@ -242,6 +242,19 @@ class Reconciler:
         reboots = instance.spec.reboots if step in _BRINGS_REBOOTS and not told else before
         site.hand(held.key, decide.Handed(instance.generation, reboots))
         return observed
+
+    @staticmethod
+    def _ensure(
+        site: sites.Site, instance: instances.Instance, workload: compute.Workload
+    ) -> compute.Observed:
+        """Make it or converge it; the first time of one that is to be adopted: take it under management."""
+        driver = site.driver
+        if not instance.adopting:
+            return site.call("ensure", lambda deadline: driver.ensure(workload, deadline=deadline))
+        if not isinstance(driver, compute.Adopt):
+            raise compute.InvalidSpec("The backend's driver cannot adopt what others made.")
+        handle = instance.spec.adopt
+        return site.call("adopt", lambda deadline: driver.adopt(workload, handle, deadline=deadline))
 
     def _delete(self, site: sites.Site, term: membership.Term, held: commits.Held) -> None:
         instance = held.instance

@@ -28,6 +28,7 @@ NAMES: dict[str, str] = {
     "driver.ensure_tenant": "driver call ensure_tenant",
     "driver.remove_tenant": "driver call remove_tenant",
     "driver.ensure": "driver call ensure",
+    "driver.adopt": "driver call adopt",
     "driver.start": "driver call start",
     "driver.stop": "driver call stop",
     "driver.reboot": "driver call reboot",

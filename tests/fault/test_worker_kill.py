@@ -18,7 +18,7 @@ from apisvc.commands import demo, dev, entry
 from apisvc.compute import base as compute
 from apisvc.model import codec, instances, keys, tenants
 from apisvc.schemas import instances as schema
-from apisvc.service import context
+from apisvc.service import consistency, context
 from apisvc.testing import faults
 
 #: Step and how often it goes well before; each kills one process.
@@ -31,6 +31,14 @@ PLACES = (
     ("before", "driver.delete", 1),
     ("before", "store.remove", 1),
     ("after", "store.remove", 1),
+)
+#: The same for one that is adopted.
+ADOPTING = (
+    ("before", "store.claim"),
+    ("after", "store.claim"),
+    ("before", "driver.adopt"),
+    ("after", "driver.adopt"),
+    ("before", "store.settle"),
 )
 
 
@@ -134,3 +142,22 @@ class Killing(testtools.TestCase):
         ledger = codec.decode(self.assembly.store.get([key]).records[key].value, tenants.Ledger)
         self.assertEqual(len(wanted), ledger.used.instances)
         self.until(lambda: not self.assembly.store.scan(keys.CLAIMS).records, "all claims released")
+
+    def test_what_others_made_is_adopted_once(self) -> None:
+        driver = self.assembly.backends["cloud"].driver
+        handles: dict[str, str] = {}
+        for number, (when, step) in enumerate(ADOPTING):
+            handle = f"vm-{number}"
+            stray = driver.add_stray(handle)
+            made = self.services.adoption.adopt(context.system(), demo.TENANT, "cloud", stray).instance
+            handles[made.id] = handle
+            process = self.worker(f"kill:{when}:{step}:1")
+            self.until(lambda process=process: process.poll() is not None, f"killed {when} {step}")
+            self.assertEqual(-9, process.poll())
+        self.worker()
+        self.until(lambda: self.states() == dict.fromkeys(handles, "active"), "all are instances")
+        seen = driver.observe(deadline=time.monotonic() + 10)
+        self.assertEqual(handles, {one.tag.instance_id: one.handle for one in seen})
+        self.assertEqual(len(handles), len(seen), "no twins")
+        self.assertEqual([], list(driver.strays(deadline=time.monotonic() + 10)))
+        self.assertEqual([], consistency.check(self.assembly.store)[1])

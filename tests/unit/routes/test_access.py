@@ -4,6 +4,8 @@ import contextlib
 import json
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import websockets
 from websockets.sync import client as sync_client
@@ -443,6 +445,15 @@ class TerminalTest(AccessCase):
                 )
             self.assertEqual(400, error.response.status_code)
             self.assertIn(b"v1.exec.apisvc", error.response.body)
+
+    def test_a_plain_get_over_the_wire_is_told_too(self):
+        request = urllib.request.Request(
+            f"{self.url}/v1/tenants/blue/instances/web/exec", headers={"X-Auth-Token": self.texts["max"]}
+        )
+        error = self.assertRaises(urllib.error.HTTPError, urllib.request.urlopen, request, timeout=30)
+        self.addCleanup(error.close)
+        self.assertEqual((426, "websocket"), (error.code, error.headers["Upgrade"]))
+        self.assertIn(b"v1.exec.apisvc", error.read())
 
     def test_a_plain_get_is_told_what_this_is(self):
         answer = self.call("GET", f"{self.place}/web/exec", by="max")
