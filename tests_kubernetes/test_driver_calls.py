@@ -105,9 +105,9 @@ class TestCalls(DriverCase):
         made: list[str] = []
         send = self.driver._api._try
 
-        def counted(current, method, path, *rest):  # type: ignore[no-untyped-def]
-            made.append(f"{method} {path}")
-            return send(current, method, path, *rest)
+        def counted(current, ask, deadline):  # type: ignore[no-untyped-def]
+            made.append(str(ask))
+            return send(current, ask, deadline)
 
         self.driver._api._try = counted  # type: ignore[method-assign]
         return made

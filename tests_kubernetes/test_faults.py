@@ -36,12 +36,13 @@ class Faulty(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.service = self.useFixture(service.Service({"east": self.kubeconfig()}))
+        self.service = self.useFixture(service.Service(self.kubeconfigs()))
         self.cluster = service.Cluster(self.own.kubeconfig, self.service.prefix)
         self.acme, self.globex = (self.service.tenant(name) for name in ("acme", "globex"))
 
-    def kubeconfig(self) -> str:
-        return self.own.kubeconfig
+    def kubeconfigs(self) -> dict[str, str]:
+        """Of its backends, by name."""
+        return {"east": self.own.kubeconfig}
 
     def several(self, call: Callable[[str], object], instances: list[str]) -> None:
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -130,14 +131,14 @@ class Interrupted:
 
 
 class TestWatch(Faulty):
-    def kubeconfig(self) -> str:
+    def kubeconfigs(self) -> dict[str, str]:
         """By way of a proxy."""
         self.proxy = self.useFixture(wire.Proxy(self.own.lab.server.removeprefix("https://")))
         known = json.loads(self.own.lab.kubeconfig.read_text())
         known["clusters"][0]["cluster"]["server"] = self.proxy.endpoint.replace("http:", "https:")
         path = pathlib.Path(self.proxy.useFixture(clusters.fixtures.TempDir()).path) / "kubeconfig"
         path.write_text(json.dumps(known))
-        return str(path)
+        return {"east": str(path)}
 
     def test_cut_and_silent(self) -> None:
         one = self.service.create("acme")
@@ -226,6 +227,41 @@ class TestBehindOurBack(Faulty):
         )
 
 
+class TestTwoClusters(Faulty):
+    def setUp(self) -> None:
+        self.other = clusters.Lab(kwok=1)
+        super().setUp()
+
+    def kubeconfigs(self) -> dict[str, str]:
+        self.useFixture(self.other)
+        return {**super().kubeconfigs(), "west": self.other.kubeconfig}
+
+    def test_one_that_is_away_keeps_nobody_else_waiting_and_loses_nothing(self) -> None:
+        west = service.Cluster(self.other.kubeconfig, self.service.prefix)
+        one, two = (self.service.create("acme", backend=name) for name in ("east", "west"))
+        self.until_active("acme", {one, two})
+        self.assertEqual(({one}, {two}), (set(self.cluster.pods(self.acme)), set(west.pods(self.acme))))
+        before = west.pod(self.acme, two).metadata.uid
+        self.other.lab.kill("kube-apiserver")
+        waiting = self.service.create("acme", backend="west")
+        more = {self.service.create("acme", backend="east") for _ in range(10)}
+        clusters.wait_for(
+            lambda: f"active beside it: {self.active('acme')}: {self.service.log('worker.log')}",
+            lambda: more <= self.active("acme"),
+        )
+        # Nothing is known of it, so it is as it was.
+        self.assertEqual("active", self.service.show("acme", two)["status"]["state"])
+        fault = clusters.wait_for(
+            lambda: f"a fault: {self.service.show('acme', waiting)}",
+            lambda: self.service.show("acme", waiting)["status"]["fault"],
+        )
+        self.assertEqual(("unavailable", True), (fault["code"], fault["retryable"]))
+        self.other.lab.start("kube-apiserver")
+        self.until_active("acme", {one, two, waiting, *more})
+        self.assertEqual({two, waiting}, set(west.pods(self.acme)))
+        self.assertEqual(before, west.pod(self.acme, two).metadata.uid)
+
+
 class TestKubeletGone(Faulty):
     real = True
 
@@ -258,7 +294,7 @@ class TestKubeletGone(Faulty):
 class TestTokens(Faulty):
     """The driver's credentials are a token in a file, which somebody renews, as it is in a pod of the cluster."""
 
-    def kubeconfig(self) -> str:
+    def kubeconfigs(self) -> dict[str, str]:
         self.admin = kubernetes.client.CoreV1Api(self.own.client())
         self.admin.create_namespaced_service_account("default", {"metadata": {"name": "apisvc"}})
         binding = {
@@ -276,7 +312,7 @@ class TestTokens(Faulty):
         self.token.write_text(self.issue("first"))
         known = self.own.lab.kubeconfig_for({"tokenFile": str(self.token)})
         (folder / "kubeconfig").write_text(json.dumps(known))
-        return str(folder / "kubeconfig")
+        return {"east": str(folder / "kubeconfig")}
 
     def issue(self, name: str) -> str:
         """A token that ends with the Secret ``name``."""

@@ -156,6 +156,14 @@ COMMANDS = Trial(
 )
 #: Drivers for which the defaults are others.
 TRIALS: Mapping[str, Trial] = {
+    "kubernetes": Trial(
+        running=COMMANDS.running,
+        exiting=COMMANDS.exiting,
+        # That a program is missing shows only when it is run.
+        invalid={"env": {"NOT=A=NAME": "value"}},
+        # The usual images for a try have root for their user.
+        options={"run_as_user": "65534", "stop_grace": "1"},
+    ),
     "fake": Trial(
         running={"labels": {"fake.log": "one\ntwo\nthree"}},
         exiting={"labels": {"fake.exit": "{code}"}},

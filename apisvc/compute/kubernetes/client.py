@@ -1,7 +1,8 @@
 """Requests to one API server: deadline, rate, credentials, errors; and lists in pages."""
 
+import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib import parse
 
@@ -40,6 +41,24 @@ class Refused(Exception):
     @property
     def error(self) -> base.DriverError:
         return refusals.of_answer(self.status, self.body, self.what, self.retry_after)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ask:
+    """A request."""
+
+    method: str
+    path: str
+    query: Query
+    data: bytes | None = None
+    content_type: str = JSON
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{parse.urlencode(self.query)}" if self.query else self.path
 
 
 class Client:
@@ -152,8 +171,9 @@ class Client:
 
         :raises Refused: the server answered otherwise.
         """
+        response = self._request(Ask("GET", path, query), deadline)
         # Reading from it takes as long as it takes; a half-open connection is found by keep-alive.
-        response = self._request("GET", path, deadline, query, None, None, endless=True)
+        streams.wait_for_ever(response)
         return streams.Stream(response, sink)
 
     def send(
@@ -171,56 +191,36 @@ class Client:
         :raises Refused: it is not 2xx.
         """
         data = None if body is None else msgspec.json.encode(body)
-        response = self._request(method, path, deadline, query or {}, data, content_type)
-        return self._read(response, deadline, f"{self._name}: {method} {path}")
+        ask = Ask(method, path, query or {}, data, content_type)
+        return self._read(self._request(ask, deadline), deadline, ask)
 
-    def _request(
-        self,
-        method: str,
-        path: str,
-        deadline: float,
-        query: Query,
-        data: bytes | None,
-        content_type: str | None,
-        *,
-        endless: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
-        what = f"{self._name}: {method} {path}"
+    def _request(self, ask: Ask, deadline: float) -> urllib3.BaseHTTPResponse:
+        """The answer, whose body is still to be read.
+
+        :raises Refused: it is not 2xx.
+        """
         if time.monotonic() >= deadline:
             raise base.Timeout
         self._bucket.take(deadline)
         current = self.sessions.get()
         for last in (False, True):
-            response = self._try(current, method, path, deadline, query, data, content_type, endless)
+            response = self._try(current, ask, deadline)
             if response.status < 300:
                 return response
-            body = self._read(response, deadline, what, good=False)
+            body = self._read(response, deadline, ask, good=False)
             if response.status == 401 and not last:
                 # The token was rotated, most likely, and the new one is where the old one was.
                 renewed = self.sessions.renew(current)
                 if renewed is not None:
                     current = renewed
                     continue
-            raise Refused(response.status, body, what, response.headers.get("Retry-After"))
+            raise Refused(response.status, body, f"{self._name}: {ask}", response.headers.get("Retry-After"))
         raise AssertionError("unreachable")
 
-    def _try(
-        self,
-        current: session.Session,
-        method: str,
-        path: str,
-        deadline: float,
-        query: Query,
-        data: bytes | None,
-        content_type: str | None,
-        endless: bool,
-    ) -> urllib3.BaseHTTPResponse:
-        url = f"{current.host}{path}"
-        if query:
-            url += "?" + parse.urlencode(query)
+    def _try(self, current: session.Session, ask: Ask, deadline: float) -> urllib3.BaseHTTPResponse:
         headers = {"accept": JSON, "user-agent": "apisvc", **current.headers()}
-        if data is not None:
-            headers["content-type"] = content_type or JSON
+        if ask.data is not None:
+            headers["content-type"] = ask.content_type
         again = True
         while True:
             left = deadline - time.monotonic()
@@ -231,10 +231,10 @@ class Client:
                 read=min(left, self._settings.request_timeout),
             )
             try:
-                response = current.pool.request(
-                    method,
-                    url,
-                    body=data,
+                return current.pool.request(
+                    ask.method,
+                    current.host + ask.target,
+                    body=ask.data,
                     headers=headers,
                     timeout=timeout,
                     retries=False,
@@ -245,13 +245,10 @@ class Client:
                 if again and refusals.never_sent(error):
                     again = False
                     continue
-                raise refusals.of_transport(error, f"{self._name}: {method} {path}") from error
-            if endless:
-                streams.wait_for_ever(response)
-            return response
+                raise refusals.of_transport(error, f"{self._name}: {ask}") from error
 
     def _read(
-        self, response: urllib3.BaseHTTPResponse, deadline: float, what: str, *, good: bool = True
+        self, response: urllib3.BaseHTTPResponse, deadline: float, ask: Ask, *, good: bool = True
     ) -> bytes:
         parts = []
         try:
@@ -265,7 +262,7 @@ class Client:
         except Exception as error:
             response.close()
             if good:
-                raise refusals.of_transport(error, what) from error
+                raise refusals.of_transport(error, f"{self._name}: {ask}") from error
         finally:
             response.release_conn()
         return b"".join(parts)
@@ -282,16 +279,3 @@ def _decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise base.DriverBug(f"The API server answered what is no {kind}: {error}") from error
-
-
-def lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole lines of a stream's chunks; ``b""`` for each ``b""``, and the rest at the end."""
-    rest = b""
-    for chunk in chunks:
-        if not chunk:
-            yield b""
-            continue
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest

@@ -145,7 +145,7 @@ class KubernetesDriver(
         self, instance_id: str, tenant_id: str, request: base.LogRequest, *, deadline: float
     ) -> Iterator[bytes]:
         look = functools.partial(self._instances.find, instance_id)
-        return logs.Output(self._api, look, request).read(deadline)
+        return logs.Output(self._api, look, request, self._settings.request_timeout).read(deadline)
 
     @_call
     def exec(

@@ -18,8 +18,6 @@ from apisvc.compute.kubernetes import client, refusals, seen, sight, streams
 _HEARTBEAT = 0.5
 #: Seconds between looks at an instance that prints nothing because it does not run.
 _LOOK = 0.5
-#: Seconds for a request in the middle of following.
-_GO_ON = 15.0
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) ?")
 _NOT_YET = re.compile(r"waiting to start|is not available|ContainerCreating|PodInitializing|not been started")
@@ -30,10 +28,11 @@ class Output:
     """The output of one instance, as one request asks for it."""
 
     def __init__(
-        self, api: client.Client, look: Callable[[float], sight.Sight], request: base.LogRequest
+        self, api: client.Client, look: Callable[[float], sight.Sight], request: base.LogRequest, go_on: float
     ) -> None:
-        """``look(deadline)``: what there is of the instance now."""
+        """``look(deadline)``: what there is of the instance now. ``go_on``: seconds for what follows the first chunk."""
         self._api = api
+        self._go_on = go_on
         self._look = look
         self._request = request
         #: The time of the last line told, in nanoseconds since the epoch, and the lines of that very time.
@@ -67,7 +66,7 @@ class Output:
                 with contextlib.suppress(base.Unavailable, base.Timeout):
                     yield from self._lines(stream, None)
             yield b""
-            deadline = time.monotonic() + _GO_ON
+            deadline = time.monotonic() + self._go_on
             before, found = found, self._look(deadline)
             if self._over(before, found):
                 return
@@ -116,7 +115,7 @@ class Output:
                 elif deadline is None:
                     yield b""
                 if deadline is not None and chunk:
-                    deadline = max(deadline, time.monotonic() + _GO_ON)
+                    deadline = max(deadline, time.monotonic() + self._go_on)
                 elif deadline is not None and time.monotonic() >= deadline:
                     raise base.Timeout
             if told := self._plain(rest, b""):

@@ -117,14 +117,17 @@ def volumes(workload: base.Workload, settings: options.Settings, names: naming.N
     return claims
 
 
-def amounts(workload: base.Workload) -> dict[str, str]:
-    """What the flavor gives, as Kubernetes' quantities; a size of 0 is none."""
+def resources(workload: base.Workload) -> Manifest:
+    """What the flavor gives: asked for, and the limit. A size of 0 asks for nothing, and is no limit."""
     sizes = {
         "cpu": (workload.vcpus, ""),
         "memory": (workload.ram_mb, "Mi"),
         "ephemeral-storage": (workload.disk_gb, "Gi"),
     }
-    return {name: f"{size}{unit}" for name, (size, unit) in sizes.items() if size}
+    return {
+        "requests": {name: f"{size}{unit}" for name, (size, unit) in sizes.items()},
+        "limits": {name: f"{size}{unit}" for name, (size, unit) in sizes.items() if size},
+    }
 
 
 def _check(workload: base.Workload) -> None:
@@ -176,7 +179,7 @@ def _container(workload: base.Workload, settings: options.Settings, names: namin
     container: Manifest = {
         "name": CONTAINER,
         "image": workload.image,
-        "resources": {"requests": amounts(workload), "limits": amounts(workload)},
+        "resources": resources(workload),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }

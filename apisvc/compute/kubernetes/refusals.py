@@ -83,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         403,
-        r'[Uu]ser "[^"]*" cannot |RBAC: ',
+        r'[Uu]ser "[^"]*" cannot |RBAC:',
         base.Unauthorized,
         "apisvc lacks a right on the cluster; the log names it",
         "The cluster does not let apisvc do this.",
@@ -244,4 +244,5 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
         text = f"``{rule.text}``" if rule.text else ""
         yield status, text, f"``{rule.error.__name__}``", rule.why
     for kinds, error, why, _ in TRANSPORT:
-        yield "none", ", ".join(f"``{kind.__name__}``" for kind in kinds), f"``{error.__name__}``", why
+        names = sorted({f"``{kind.__name__}``" for kind in kinds})
+        yield "none", ", ".join(names), f"``{error.__name__}``", why

@@ -58,9 +58,18 @@ class Session:
         return str(self.configuration.host)
 
     def headers(self) -> dict[str, str]:
-        """The credentials as they are now; they may renew themselves."""
-        with self._lock:
-            found = self.configuration.auth_settings().get("BearerToken")
+        """The credentials as they are now; they may renew themselves.
+
+        :raises Unavailable: they cannot.
+        """
+        from kubernetes import config
+
+        try:
+            with self._lock:
+                found = self.configuration.auth_settings().get("BearerToken")
+        except (config.ConfigException, OSError, ValueError) as error:
+            LOG.error("The credentials for the cluster cannot be renewed: %s", error)
+            raise base.Unavailable("The credentials for the cluster cannot be read.") from error
         return {"authorization": found["value"]} if found and found["value"] else {}
 
     def close(self) -> None:

@@ -129,7 +129,8 @@ def quota(limits: Mapping[str, int]) -> dict[str, str]:
         "instances": (("pods",), ""),
         "vcpus": (("requests.cpu", "limits.cpu"), ""),
         "ram_mb": (("requests.memory", "limits.memory"), "Mi"),
-        "disk_gb": (("requests.ephemeral-storage", "limits.ephemeral-storage"), "Gi"),
+        # Of limits nothing is said: an instance without a disk has none.
+        "disk_gb": (("requests.ephemeral-storage",), "Gi"),
     }
     return {
         resource: f"{limits[name]}{unit}"
@@ -141,8 +142,12 @@ def quota(limits: Mapping[str, int]) -> dict[str, str]:
 
 def limits(tenant: base.TenantView) -> Manifest:
     """What a container gets that says nothing (none of ours), so that it counts in the quota too."""
-    default = {"cpu": "500m", "memory": "256Mi", "ephemeral-storage": "1Gi"}
-    return {"type": "Container", "default": default, "defaultRequest": dict(default)}
+    default = {"cpu": "500m", "memory": "256Mi"}
+    return {
+        "type": "Container",
+        "default": default,
+        "defaultRequest": {**default, "ephemeral-storage": "1Gi"},
+    }
 
 
 def _quota(tenant: base.TenantView, namespace: str) -> Manifest | None:

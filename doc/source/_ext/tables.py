@@ -74,6 +74,13 @@ def operations() -> Rows:
     return rows
 
 
+def kubernetes_errors() -> Rows:
+    """What an API server answers, and the error that it becomes."""
+    from apisvc.compute.kubernetes import refusals
+
+    return [("status", "its message has", "error", "because"), *refusals.rows()]
+
+
 def exit_codes() -> Rows:
     """Of the command line."""
     from apisvc.commands.cli import exits
@@ -98,6 +105,7 @@ def openstack_faults() -> Rows:
 TABLES = {
     "errors": error_codes,
     "driver-errors": driver_errors,
+    "kubernetes-errors": kubernetes_errors,
     "states": states,
     "decide": decide,
     "operations": operations,

@@ -26,7 +26,7 @@ class TestLogs(unittest.TestCase):
         self.server.__enter__()
         self.addCleanup(self.server.__exit__)
         self.addCleanup(self.over.set)
-        self.driver = cluster.make_driver(self.server.url)
+        self.driver = cluster.make_driver(self.server.url, request_timeout=1.0)
         self.addCleanup(self.driver.close)
 
     def route(self, seen):

@@ -56,8 +56,11 @@ class TestPod(unittest.TestCase):
         amounts = {"cpu": "2", "memory": "512Mi", "ephemeral-storage": "3Gi"}
         self.assertEqual({"requests": amounts, "limits": amounts}, resources)
         self.assertEqual(
-            {"memory": "512Mi"},
-            pod(vcpus=0, disk_gb=0)["spec"]["containers"][0]["resources"]["limits"],
+            {
+                "requests": {"cpu": "2", "memory": "512Mi", "ephemeral-storage": "0Gi"},
+                "limits": {"cpu": "2", "memory": "512Mi"},
+            },
+            pod(disk_gb=0)["spec"]["containers"][0]["resources"],
         )
 
     def test_what_it_runs(self):
@@ -189,7 +192,6 @@ class TestTenant(unittest.TestCase):
                 "requests.memory": "512Mi",
                 "limits.memory": "512Mi",
                 "requests.ephemeral-storage": "0Gi",
-                "limits.ephemeral-storage": "0Gi",
             },
             tenants.quota({"instances": 1, "vcpus": -1, "ram_mb": 512, "disk_gb": 0}),
         )
