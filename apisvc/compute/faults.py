@@ -35,7 +35,8 @@ class NotFound(DriverError):
 class Unauthorized(DriverError):
     """The backend refuses our credentials."""
 
-    code, retryable = "unauthorized", False
+    # It waits for people too, but for operators, who mend the credentials and not each instance.
+    code = "unauthorized"
 
 
 class BackendQuota(DriverError):
