@@ -20,6 +20,8 @@ class Ground(cloud.Things):
     def _setUp(self):
         super()._setUp()
         self._images = [self.image(), self.image()]
+        for image in self._images:  # so that tenants' projects can use them
+            self.admin.image.update_image(image, visibility="public")
         self.images = [image.id for image in self._images]
         before = {flavor.id for flavor in self.admin.compute.flavors()}
         self.addCleanup(self._remove_flavors, before)

@@ -140,6 +140,13 @@ ROWS: tuple[Row, ...] = (
         reason="ImageNotActive",
     ),
     Row(
+        "an image that is gone, or that the tenant cannot use",
+        base.NotFound,
+        "The cloud does not find the image.",
+        text=r"can ?not find requested image|image .{0,80}(could not be found|not found)",
+        reason="ImageNotFound",
+    ),
+    Row(
         "a port that cannot be bound, a network that cannot be allocated",
         base.Unavailable,
         "The cloud could not attach the server to its network.",

@@ -127,12 +127,12 @@ class Machines:
             raise base.InProgress("It is made anew.")
         flavor = self._shapes.flavor(workload)
         if rebuild:
-            image = self._shapes.image(workload.image)
+            image = self._shapes.image(workload.image, server.project_id)
             metadata = {**bears, names.IMAGE: workload.image}
             self._clouds.home().compute.rebuild_server(server.id, image, metadata=metadata)
             raise base.InProgress("It is being given another image.")
         if server.status == "VERIFY_RESIZE":
-            self._clouds.home().compute.confirm_server_resize(server.id)
+            self._confirm(server)
             raise base.InProgress("It is being given another flavor.")
         if not self._shapes.same_flavor(server, flavor):
             self._resize(server, flavor)
@@ -142,6 +142,15 @@ class Machines:
         kept = (names.POWER, names.REBOOTS, names.REBOOTS_DONE)
         marks = {name: value for name, value in fresh.items() if name not in kept}
         self._servers.mark(server, **{**marks, names.RESIZE: "", names.SPEC: workload.spec_hash})
+
+    def _confirm(self, server: Any) -> None:
+        from openstack import exceptions
+
+        try:
+            self._clouds.home().compute.confirm_server_resize(server.id)
+        except (exceptions.BadRequestException, exceptions.ConflictException):
+            # It was confirmed before, and the cloud, which says nothing of that until it is done, is at it.
+            LOG.debug("Server %s is being confirmed already.", server.id)
 
     def _resize(self, server: Any, flavor: Any) -> None:
         bears = server.metadata or {}
@@ -169,7 +178,12 @@ class Machines:
         for server in found:
             if self._servers.phase(server) is not Phase.DELETING or server.status == "SOFT_DELETED":
                 self.drop(server, instance_id)
-        if not found and names.is_id(instance_id):
-            # Of a worker that died between the key pair and the server.
-            self._clouds.home().compute.delete_keypair(names.server(instance_id))
+        if not found:
+            self._drop_key(names.server(instance_id))
         return not found
+
+    def _drop_key(self, name: str) -> None:
+        """The key pair of a worker that died before the server was made. There are few at any time."""
+        compute = self._clouds.home().compute
+        if any(pair.name == name for pair in compute.keypairs()):
+            compute.delete_keypair(name)

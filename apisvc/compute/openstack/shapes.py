@@ -54,16 +54,16 @@ class Shapes:
 
     # The image
 
-    def image(self, reference: str) -> str:
-        """The id of an image, by name or id; it is there and ready."""
-        glance = self._clouds.home().image
+    def image(self, reference: str, project_id: str) -> str:
+        """The id of an image, by name or id; it is there for the project, and ready."""
+        glance = self._clouds.project(project_id).image
         found = connections.named(
             lambda id=None, **query: _by_id(glance, id) if id else glance.images(**query), reference
         )
         if len(found) > 1:
             raise base.InvalidSpec(f"The cloud has several images {reference!r}; refer to one by its id.")
         if not found:
-            raise base.NotFound(f"The cloud has no image {reference!r}.")
+            raise base.NotFound(f"The cloud has no image {reference!r} that the tenant can use.")
         if found[0].status != "active":
             raise base.InvalidSpec(f"The image {reference!r} is {found[0].status} on the cloud, not active.")
         return str(found[0].id)
@@ -158,7 +158,7 @@ class Shapes:
             wanted["availability_zone"] = conf.availability_zone
         if conf.config_drive:
             wanted["config_drive"] = True
-        image = self.image(workload.image)
+        image = self.image(workload.image, place.project_id)
         wanted["image_id"] = image
         if conf.boot_from_volume or workload.volumes:
             wanted["block_device_mapping"] = self._disks(workload, image)

@@ -108,7 +108,7 @@ class ScriptedCase(unittest.TestCase):
             self.http.get(url, json={"version": version})
         self.servers()
         self.http.get(re.compile(f"{NOVA}/flavors"), json={"flavors": [FLAVOR]})
-        self.http.delete(re.compile(f"{NOVA}/os-keypairs/"), status_code=404)
+        self.keys()
         self.http.get(re.compile(f"{GLANCE}/v2/images"), json={"images": [IMAGE]})
 
     @staticmethod
@@ -118,6 +118,12 @@ class ScriptedCase(unittest.TestCase):
     def servers(self, *found):
         """What the list of servers answers from now on."""
         self.http.get(f"{NOVA}/servers/detail", json={"servers": list(found)})
+
+    def keys(self, *names_):
+        """Our key pairs from now on."""
+        found = [{"keypair": {"name": name, "public_key": "ssh-ed25519 AAAA me"}} for name in names_]
+        self.http.get(f"{NOVA}/os-keypairs", json={"keypairs": found})
+        self.http.delete(re.compile(f"{NOVA}/os-keypairs/"), status_code=202)
 
     def asked(self, method, path):
         """The requests so far."""

@@ -180,6 +180,17 @@ class TestMaking(scripted.ScriptedCase):
         )
         self.assertEqual(1, len(self.asked("DELETE", "/os-keypairs/apisvc-i")))
 
+    def test_a_key_pair_of_a_worker_that_died_is_used_or_goes_with_the_instance(self):
+        self.keys(names.server("i"))
+        self.http.post(f"{NOVA}/os-keypairs", status_code=409)
+        self.driver.ensure(self.workload(ssh_key="ssh-ed25519 AAAA me"), deadline=soon())
+        self.assertEqual("apisvc-i", self._body()["key_name"])
+        self.servers()
+        self.assertTrue(self.driver.delete("i", "tenant-1", deadline=soon()))
+        self.assertTrue(self.driver.delete("j", "tenant-1", deadline=soon()))
+        self.assertEqual(2, len(self.asked("DELETE", "/os-keypairs/apisvc-i")))
+        self.assertEqual([], self.asked("DELETE", "/os-keypairs/apisvc-j"))
+
     def test_what_no_cloud_could_do_is_refused_before_one_is_asked(self):
         for fields, said in (
             ({"command": ["sh"]}, "command"),
@@ -311,6 +322,46 @@ class TestPower(scripted.ScriptedCase):
         self.servers(scripted.server(status="SHUTOFF"))
         self.driver.start(self.workload(), deadline=soon())
         self.assertEqual("1", self.asked("POST", "/metadata")[0].json()["metadata"][names.RESTARTS])
+
+
+class TestResizing(scripted.ScriptedCase):
+    def setUp(self):
+        super().setUp()
+        self.http.post(f"{NOVA}/servers/server-1/metadata", json={"metadata": {}})
+        self.http.post(f"{NOVA}/servers/server-1/action", status_code=202)
+        larger = {**scripted.FLAVOR, "id": "f2", "name": "large", "vcpus": 2}
+        self.http.get(f"{NOVA}/flavors/detail", json={"flavors": [scripted.FLAVOR, larger]})
+        self.wanted = self.workload(vcpus=2, flavor="large", spec_hash="spec-2")
+        self.same = {names.IMAGE: "tiny", names.PARTS: names.parts(self.wanted)}
+
+    def ensure(self):
+        return self.driver.ensure(self.wanted, deadline=soon())
+
+    def asked_for(self):
+        return [json.loads(one.text) for one in self.asked("POST", "/action")]
+
+    def test_it_is_confirmed_once_the_cloud_is_done(self):
+        self.servers(scripted.server(metadata=self.same))
+        self.assertRaises(base.InProgress, self.ensure)
+        self.assertEqual([{"resize": {"flavorRef": "f2"}}], self.asked_for())
+        large = {"vcpus": 2, "ram": 256, "disk": 1, "original_name": "large"}
+        mark = {**self.same, names.RESIZE: "f2"}
+        self.servers(scripted.server(status="VERIFY_RESIZE", flavor=large, metadata=mark))
+        self.assertRaises(base.InProgress, self.ensure)
+        self.assertEqual({"confirmResize": None}, self.asked_for()[-1])
+        # The cloud says so until the confirmation is done, and refuses another.
+        self.http.post(f"{NOVA}/servers/server-1/action", status_code=400)
+        self.assertRaises(base.InProgress, self.ensure)
+        self.servers(scripted.server(flavor=large, metadata=mark))
+        self.assertEqual("spec-2", self.ensure().tag.spec_hash)
+
+    def test_one_that_the_cloud_took_back_is_told_and_tried_again(self):
+        self.servers(scripted.server(metadata={**self.same, names.RESIZE: "f2"}))
+        self.assertRaises(base.NoCapacity, self.ensure)
+        self.assertEqual([], self.asked_for())
+        self.servers(scripted.server(metadata={**self.same, names.RESIZE: ""}))
+        self.assertRaises(base.InProgress, self.ensure)
+        self.assertEqual([{"resize": {"flavorRef": "f2"}}], self.asked_for())
 
 
 class TestTrying(scripted.ScriptedCase):

@@ -29,6 +29,7 @@ class TestFaults(unittest.TestCase):
     def test_what_http_says(self):
         for status, text, expected in (
             (400, "Image 5 is not active.", base.InvalidSpec),
+            (400, "Can not find requested image", base.NotFound),
             (400, "Flavor's disk is too small for requested image.", base.InvalidSpec),
             (401, "", base.Unauthorized),
             (403, "Policy doesn't allow it", base.Unauthorized),
@@ -102,7 +103,10 @@ class TestFaults(unittest.TestCase):
         for row in faults.ROWS:
             for status in row.statuses or (None,):
                 words = (
-                    row.text.split("|")[0].replace(".{0,80}", " is ").replace(".{0,20}", " ")
+                    row.text.split("|")[0]
+                    .replace("can ?not", "can not")
+                    .replace(".{0,80}", " is ")
+                    .replace(".{0,20}", " ")
                     if row.text
                     else ""
                 )
