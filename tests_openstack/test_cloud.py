@@ -2,7 +2,7 @@
 
 import openstack
 import testtools
-from keystoneauth1 import exceptions
+from openstack import exceptions
 
 from tests_openstack import cloud
 
@@ -49,4 +49,4 @@ class TestCloud(testtools.TestCase):
                 self.assertEqual(user.project.id, limited.current_project_id)
             joined.identity.delete_application_credential(user.id, made)
             with login() as limited:
-                self.assertRaises(exceptions.ClientException, limited.authorize)
+                self.assertRaises(exceptions.SDKException, limited.authorize)

@@ -39,7 +39,14 @@ class LoginsCase(testtools.TestCase):
         return {"keystone": login}
 
     def call(self, token, path, method="GET", body=None, **headers):
-        return self.site.call(method, path, body, token=token, **headers)
+        """As a client that knows what 503 means: on a busy machine Keystone may be slow."""
+
+        def answered():
+            answer = self.site.call(method, path, body, token=token, **headers)
+            return [] if answer.status_code == 503 else [answer]
+
+        (answer,) = deployment.wait_for(f"{method} {path} is not 503", answered, cloud.PATIENCE)
+        return answer
 
     def status(self, token, path, *args, **kw):
         return self.call(token, path, *args, **kw).status_code
@@ -82,7 +89,7 @@ class TestLogins(LoginsCase):
         identity = self.things.admin.identity
         boss = self.things.user(self.project, "admin", suffix="-boss")
         self.assertEqual(403, self.status(boss.token(), "/v1/admin/tenants"))
-        identity.assign_system_role_to_user(boss.id, identity.find_role("admin", ignore_missing=False).id)
+        identity.assign_system_role_to_user(boss.id, identity.find_role("admin", ignore_missing=False), "all")
         self.assertEqual(200, self.status(boss.token(system_scope="all"), "/v1/admin/tenants"))
 
     def test_a_token_that_is_revoked_is_good_no_longer_than_the_cache_time(self):
@@ -94,7 +101,7 @@ class TestLogins(LoginsCase):
             timeout=60,
         )
         self.assertEqual(204, revoked.status_code, revoked.text)
-        deployment.wait_for("it is refused", lambda: self.status(token, "/v1/tenants") == 401, 60)
+        deployment.wait_for("it is refused", lambda: self.status(token, "/v1/tenants") == 401, 120)
 
     def test_services_vouch_for_users_with_their_own_token(self):
         token = self.ann.token()
@@ -105,7 +112,9 @@ class TestLogins(LoginsCase):
 
     def test_an_application_credential_logs_in_to_its_project(self):
         with self.ann.connect() as joined:
-            made = joined.identity.create_application_credential(user=self.ann.id, name=self.things.name)
+            made = joined.identity.create_application_credential(
+                user=self.ann.id, name=self.things.name, roles=[{"name": "member"}]
+            )
             auth = {
                 "auth_url": self.ann.auth["auth_url"],
                 "application_credential_id": made.id,
@@ -124,22 +133,22 @@ class TestTrouble(LoginsCase):
     def test_one_that_is_down_is_503_and_costs_other_tokens_nothing(self):
         cloud.lab()
         known, fresh = self.ann.token(), self.ann.token()
-        deployment.wait_for("the token is good", lambda: self.status(known, "/v1/tenants") == 200, 60)
+        self.assertEqual(200, self.status(known, "/v1/tenants"))
         with cloud.without("keystone"):
             self.trouble(known, fresh)
-        deployment.wait_for("the token is good", lambda: self.status(fresh, "/v1/tenants") == 200, 60)
+        self.assertEqual(200, self.status(fresh, "/v1/tenants"))
 
     def test_one_that_hangs_is_503_and_costs_other_tokens_nothing(self):
         cloud.lab()
         known, fresh = self.ann.token(), self.ann.token()
-        deployment.wait_for("the token is good", lambda: self.status(known, "/v1/tenants") == 200, 60)
+        self.assertEqual(200, self.status(known, "/v1/tenants"))
         with cloud.frozen("keystone"):
             self.trouble(known, fresh)
-        deployment.wait_for("the token is good", lambda: self.status(fresh, "/v1/tenants") == 200, 60)
+        self.assertEqual(200, self.status(fresh, "/v1/tenants"))
 
     def trouble(self, known, fresh):
         for _ in range(8):
-            refused = self.call(fresh, "/v1/tenants")
+            refused = self.site.call("GET", "/v1/tenants", token=fresh)
             self.assertEqual((503, "apisvc.auth.unavailable"), (refused.status_code, refused.json()["code"]))
             self.assertIn("Retry-After", refused.headers)
             self.assertEqual(200, self.status(known, "/v1/tenants"))

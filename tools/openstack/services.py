@@ -43,7 +43,7 @@ def up(lab: layout.Lab) -> None:
     """Start what does not run, and wait until all of it is ready."""
     processes.thaw(lab.folder)
     begin = time.time()
-    fresh = [name for name in ALL if not processes.find(lab.folder, name)]
+    fresh = [name for name in ALL if not _runs(lab, name)]
     # As many at once as can be, for each spends seconds on nothing but its imports.
     _launch(lab, fresh, ["mariadb"])
     wait_ready(lab, "mariadb")
@@ -67,9 +67,14 @@ def _launch(lab: layout.Lab, fresh: Collection[str], names: Iterable[str]) -> No
 def start(lab: layout.Lab, name: str) -> None:
     """Start one, and wait until it is ready; as it is, where it runs."""
     begin = time.time()
-    if not processes.find(lab.folder, name):
+    if not _runs(lab, name):
         launch(lab, name)
         wait_ready(lab, name, begin)
+
+
+def _runs(lab: layout.Lab, name: str) -> bool:
+    # Of RabbitMQ's processes the port mapper goes on alone.
+    return bool(processes.find(lab.folder, name, "beam.smp" if name == "rabbitmq" else None))
 
 
 def restart(lab: layout.Lab, name: str) -> None:
@@ -138,6 +143,7 @@ def mariadb(lab: layout.Lab) -> tuple[list[str], dict[str, str]]:
 
 def _launch_rabbitmq(lab: layout.Lab) -> None:
     usr, etc, data = lab.installed / "debian" / "usr", lab.folder / "etc/rabbitmq", lab.folder / "rabbitmq"
+    processes.kill(lab.folder, "rabbitmq")
     # Nothing in the broker is worth being kept.
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)

@@ -1,0 +1,91 @@
+"""The cloud's services are killed, hang, and lose answers, while instances come and go; everything is as asked for."""
+
+import time
+
+import testtools
+
+from tests.functional import deployment
+from tests_openstack import cloud, proxy, site
+from tools import processes
+from tools.openstack import services
+
+INSTANCES = 30
+
+
+class TestKills(testtools.TestCase):
+    def test_services_die_in_the_middle_of_thirty_creates_and_deletes(self):
+        lab = cloud.lab()
+        place = self.useFixture(site.Site())
+        tenant = place.tenant("acme")
+        made = [place.create(tenant) for _ in range(INSTANCES // 2)]
+        deleted = []
+
+        def go_on():
+            """The other half, and deletes of every second one, one after the other."""
+            while len(made) < INSTANCES:
+                made.append(place.create(tenant))
+                victim = made[2 * len(deleted)]
+                deleted.append(victim)
+                place.delete(tenant, victim)
+                time.sleep(0.5)
+
+        ended = site.in_background(go_on)
+        for name in ("nova-api", "nova-conductor", "rabbitmq", "keystone", "glance"):
+            processes.kill(lab.folder, name)
+            services.start(lab, name)
+        ended()
+        for name in services.ALL:
+            services.start(lab, name)  # one that could not live without another, such as nova-conductor
+        place.converge(tenant, set(made) - set(deleted))
+
+
+class TestLostAnswers(testtools.TestCase):
+    def test_answers_are_lost_after_the_request_was_accepted(self):
+        nova = cloud.connect().endpoint_for("compute")
+        between = self.useFixture(proxy.Proxy(nova))
+        asked = {}
+
+        def loses(method, path):
+            """The first two of each kind that change something, then every third."""
+            kind = method, path.rsplit("/", 1)[-1][:8]
+            if method == "GET":
+                return False
+            with between.lock:
+                asked[kind] = asked.get(kind, 0) + 1
+                return asked[kind] <= 2 or asked[kind] % 3 == 0
+
+        place = self.useFixture(site.Site({"compute": between.url}))
+        tenant = place.tenant("acme")
+        between.loses = loses
+        made = [place.create(tenant) for _ in range(10)]
+        place.converge(tenant, set(made))
+        for victim in made[::2]:
+            place.delete(tenant, victim)
+        place.converge(tenant, set(made[1::2]))
+        created = [one for one in between.lost if one[0] == "POST" and one[1].endswith("/servers")]
+        removed = [one for one in between.lost if one[0] == "DELETE" and "/servers/" in one[1]]
+        self.assertGreaterEqual(len(created), 2, between.lost)
+        self.assertGreaterEqual(len(removed), 2, between.lost)
+
+
+class TestHanging(testtools.TestCase):
+    def test_a_cloud_that_hangs_holds_up_nobody_else(self):
+        nova = cloud.connect().endpoint_for("compute")
+        between = self.useFixture(proxy.Proxy(nova))
+        place = self.useFixture(site.Site({"compute": between.url}))
+        private, other = place.tenant("acme"), place.tenant("umbrella")
+        between.answering.clear()
+        stuck = {place.create(private) for _ in range(10)}
+        deployment.wait_for("the cloud is being waited for", lambda: between.waited, site.CONVERGED)
+        made = [place.create(other, backend="first") for _ in range(20)]
+        for instance in made:
+            path = f"/v1/tenants/{other}/instances/{instance}"
+            deployment.wait_for(
+                f"{instance} is active",
+                lambda path=path: place.service.call("GET", path).json()["status"]["state"] == "active",
+                site.CONVERGED,
+            )
+        states = {one["status"]["state"] for one in place.service.instances(private)}
+        self.assertNotIn("active", states)
+        between.answering.set()
+        place.converge(private, stuck)
