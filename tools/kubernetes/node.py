@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: Its pods and its kubelet are on 10.244.N.0/24, each lab's with another N.
 NETWORK = "10.244"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
+#: What kubelet wants a group to have.
+CONTROLLERS = {"cpu", "cpuset", "hugetlb", "memory", "pids"}
 COMMANDS = {"unshare": "util-linux", "nsenter": "util-linux", "mount": "mount", "ip": "iproute2"}
 #: The configuration of containerd; control groups are not ours to weigh where CAP_SYS_RESOURCE is missing.
 CONTAINERD = """\
@@ -298,6 +300,10 @@ class Node:
 
     def _group(self) -> None:
         for hierarchy in self._hierarchies():
+            if (available := hierarchy / "cgroup.controllers").exists() and hierarchy == CGROUPS:
+                # Version 2 gives a new group the controllers that its parent hands on.
+                wanted = CONTROLLERS & set(available.read_text().split())
+                (hierarchy / "cgroup.subtree_control").write_text(" ".join(f"+{one}" for one in wanted))
             (hierarchy / self.group).mkdir(exist_ok=True)
             if hierarchy.name == "cpuset":
                 # Version 1 gives a new group neither processors nor memory.
