@@ -80,6 +80,9 @@ class TestInstances(testtools.TestCase):
     def test_what_kubernetes_refuses_is_told_in_its_words(self) -> None:
         made = self.service.create(self.tenant, env={"A": "1"}, ports=[80])
         self.service.until(self.tenant, made, "active")
+        # A lab's node has room for two at the same time.
+        self.service.delete(self.tenant, made)
+        self.service.until_gone(self.tenant, made)
         space = self.cluster.namespace(self.tenant)
         limits = {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}
         self.cluster.core.create_namespaced_limit_range(space, {"metadata": {"name": "no"}, "spec": limits})

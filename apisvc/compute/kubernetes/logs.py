@@ -21,6 +21,8 @@ _LOOK = 0.5
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) ?")
 _NOT_YET = re.compile(r"waiting to start|is not available|ContainerCreating|PodInitializing|not been started")
+#: What a kubelet says in place of the output, as if it were output, when it cannot find it.
+_UNREADABLE = b"unable to retrieve container logs"
 _NO_PREVIOUS = re.compile(r"previous terminated container .* not found")
 
 
@@ -127,7 +129,12 @@ class Output:
         """The line as it was printed; nothing of one that was told or is too old."""
         match = _STAMP.match(line)
         if match is None:
-            return line + end if line else b""
+            # Without a time it is the kubelet's own word.
+            if not line.startswith(_UNREADABLE):
+                return b""
+            if self._request.previous:
+                raise base.NotFound("The output of the run before is gone.")
+            raise base.Unavailable("The instance's node cannot read the output.", retry_after=1.0)
         at = _nanoseconds(match)
         if at < self._last or (at == self._last and line in self._told):
             return b""

@@ -94,6 +94,19 @@ class TestLogs(unittest.TestCase):
         with self.assertRaises(base.NotFound):
             list(self.read(previous=True))
 
+    def test_what_the_kubelet_says_itself_is_no_output(self):
+        own = b"unable to retrieve container logs for containerd://abc"
+        self.replies = [
+            scripted.Reply(200, own),
+            scripted.Reply(200, own),
+            scripted.Reply(200, line(1, "one") + b"failed to create fsnotify watcher: too many open files"),
+        ]
+        with self.assertRaises(base.Unavailable):
+            list(self.read())
+        with self.assertRaises(base.NotFound):
+            list(self.read(previous=True))
+        self.assertEqual(b"one\n", b"".join(self.read()))
+
     def test_errors(self):
         starting = "the server could not find the requested resource ( pods/log i-a)"
         self.replies = [cluster.status(404, starting), cluster.status(500, "no")]
