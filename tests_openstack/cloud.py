@@ -18,7 +18,7 @@ from tools import processes
 from tools.openstack import install, layout, services
 
 #: Seconds for anything that a cloud does, on a busy machine.
-PATIENCE = 180.0
+PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "240"))
 
 
 def connect() -> connection.Connection:
@@ -27,7 +27,7 @@ def connect() -> connection.Connection:
         raise AssertionError(
             "no cloud: run tox -e openstack, or bring the lab up (tools/openstack/README.md), or set OS_CLOUD"
         )
-    return openstack.connect(api_timeout=60)
+    return openstack.connect(api_timeout=PATIENCE)
 
 
 def lab() -> layout.Lab:

@@ -11,7 +11,7 @@ from apisvc.compute.openstack import driver, names
 from apisvc.testing import backends
 from tests_openstack import cloud
 
-PATIENCE = float(os.environ.get("APISVC_TEST_PATIENCE", "240"))
+PATIENCE = cloud.PATIENCE
 
 
 class Ground(cloud.Things):

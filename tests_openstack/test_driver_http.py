@@ -96,11 +96,15 @@ class TestThroughHttp(testtools.TestCase):
         self._act("reboot", "active")
         actions = [one.action for one in self.ground.admin.compute.server_actions(server.id)]
         self.assertEqual(1, actions.count("reboot"), actions)
-        logs = self.service.call("GET", "/v1/tenants/acme/instances/web/logs?tail=2")
-        self.assertEqual(200, logs.status_code, logs.text)
-        self.assertEqual(2, len(logs.text.splitlines()), logs.text)
+        self._until(self._printed, "its console is read")
         self._resize(server)
         self._remove(project)
+
+    def _printed(self):
+        """Whether two lines of the console were read; a busy cloud may answer too late for a request of ours."""
+        logs = self.service.call("GET", "/v1/tenants/acme/instances/web/logs?tail=2")
+        self.assertIn(logs.status_code, (200, 503), logs.text)
+        return logs.status_code == 200 and len(logs.text.splitlines()) == 2
 
     def _resize(self, server):
         answer = self.service.call("PATCH", "/v1/tenants/acme/instances/web", {"flavor": "large"})
