@@ -64,7 +64,8 @@ def _authtoken(lab: layout.Lab) -> str:
 
 def keystone(lab: layout.Lab) -> str:
     keys = lab.folder / "keys"
-    # Without a folder of receipts, fernet_setup would write to /etc.
+    # Without a folder of receipts, fernet_setup would write to /etc. The cache is the process's own, and there is
+    # only one: what is revoked is refused at once.
     return textwrap.dedent(f"""\
         [database]
         connection = {lab.database("keystone")}
@@ -80,7 +81,8 @@ def keystone(lab: layout.Lab) -> str:
         [credential]
         key_repository = {keys}/credential
         [cache]
-        enabled = false
+        enabled = true
+        backend = dogpile.cache.memory
         """)
 
 

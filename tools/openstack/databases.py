@@ -16,7 +16,7 @@ from tools import places, processes
 from tools.openstack import configs, layout, services
 
 NAMES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1")
-MADE_OF = ("databases.py", "configs.py", "layout.py")
+MADE_OF = ("databases.py", "layout.py")
 #: What a lab takes over; the passwords are in the databases, too.
 KEPT = ("mariadb", "keys", "lab.json")
 
