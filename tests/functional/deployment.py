@@ -105,7 +105,9 @@ class Deployment(fixtures.Fixture):
             env=self.environment(),
         )
         if done.returncode:
-            raise AssertionError(f"apisvc-{name} {arguments}: exit {done.returncode}: {done.stdout}{done.stderr}")
+            raise AssertionError(
+                f"apisvc-{name} {arguments}: exit {done.returncode}: {done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     def _spawn(self, arguments: list[str], log: str) -> subprocess.Popen[bytes]:
