@@ -196,9 +196,7 @@ class Instances:
         reason: str = "",
     ) -> sight.Sight:
         """Write down that it shall rest, or be made (again) in place of the pod that is there; then carry on."""
-        replaces = ""
-        if found.pod:
-            replaces = found.pod.uid
+        replaces = found.pod.uid if found.pod else ""
         pod = None
         if power == "running":
             pod = self.validate(workload, deadline)
