@@ -12,6 +12,7 @@ from apisvc.testing import backends
 from tests_openstack import cloud
 
 PATIENCE = cloud.PATIENCE
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYLa0dTDRRCCbfVUr1jJcNHvL7qXVKFOMgV3kPoYLRK somebody@somewhere"
 
 
 class Ground(cloud.Things):

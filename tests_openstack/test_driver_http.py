@@ -8,7 +8,6 @@ from apisvc.compute.openstack import names
 from tests.functional import deployment
 from tests_openstack import driver_case
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYLa0dTDRRCCbfVUr1jJcNHvL7qXVKFOMgV3kPoYLRK somebody@somewhere"
 PATIENCE = driver_case.PATIENCE
 
 
@@ -80,7 +79,8 @@ class TestThroughHttp(testtools.TestCase):
         made("/v1/admin/flavors", {"name": "large", "vcpus": 2, "ram_mb": 128, "disk_gb": 1})
         made("/v1/admin/images", {"name": "tiny", "references": {"openstack": self.ground.images[0]}})
         made(
-            "/v1/tenants/acme/instances", {"name": "web", "image": "tiny", "flavor": "small", "ssh_key": KEY}
+            "/v1/tenants/acme/instances",
+            {"name": "web", "image": "tiny", "flavor": "small", "ssh_key": driver_case.KEY},
         )
         self._until_state("active")
         server = self._server()

@@ -62,7 +62,7 @@ class TestCredentials(driver_case.DriverCase):
             network = mine.network.create_network(name="own")
             mine.network.create_subnet(network_id=network.id, cidr="10.9.0.0/24", ip_version=4)
             mine.network.create_port(network_id=network.id)
-            mine.compute.create_keypair(name="own", public_key=None)
+            mine.compute.create_keypair(name="own", public_key=driver_case.KEY)
             user_id = mine.current_user_id
         self.until(lambda: self.driver.remove_tenant(self.tenant.id, deadline=self.soon()), "removed")
         self.assertIsNone(self.project())

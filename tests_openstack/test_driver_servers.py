@@ -7,13 +7,15 @@ from apisvc.compute.openstack import names
 from tests_openstack import driver_case
 
 Phase = base.Phase
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYLa0dTDRRCCbfVUr1jJcNHvL7qXVKFOMgV3kPoYLRK somebody@somewhere"
 
 
 class TestServers(driver_case.DriverCase):
     def test_a_server_with_everything_and_nothing_left_of_it(self):
         workload = self.run_one(
-            ssh_key=KEY, user_data="#!/bin/sh\necho hello\n", public_address=True, labels={"team": "blue"}
+            ssh_key=driver_case.KEY,
+            user_data="#!/bin/sh\necho hello\n",
+            public_address=True,
+            labels={"team": "blue"},
         )
         server, seen = self.server(workload), self.look(workload)
         self.assertEqual(names.server(workload.id), server.name)
@@ -86,7 +88,7 @@ class TestServers(driver_case.DriverCase):
         self.until_phase(other, Phase.RUNNING)
         server = self.server(workload)
         self.assertEqual((before.id, self.ground.images[1]), (server.id, server.image.id))
-        keyed = dataclasses.replace(other, ssh_key=KEY, spec_hash="key")
+        keyed = dataclasses.replace(other, ssh_key=driver_case.KEY, spec_hash="key")
         self.until_phase(keyed, Phase.RUNNING)
         self.assertNotEqual(before.id, self.server(workload).id)
 
