@@ -2,11 +2,8 @@
 
 import json
 import pathlib
-import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import fixtures
@@ -131,27 +128,3 @@ class Site(fixtures.Fixture):
 
     def _status(self, path: str) -> int:
         return self.service.call("GET", path).status_code
-
-
-def in_background(work: Callable[[], None]) -> Callable[[], None]:
-    """Begin ``work`` in a thread; what is returned waits for its end, and raises what it raised."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def ended() -> None:
-        end = time.monotonic() + CONVERGED
-        while thread.is_alive():
-            assert time.monotonic() < end, "it does not end"
-            thread.join(1)
-        if failures:
-            raise failures[0]
-
-    return ended

@@ -154,6 +154,15 @@ ROWS: tuple[Row, ...] = (
         reason="NetworkFailed",
     ),
     Row(
+        "a server that was given up because the cloud's broker, a database or another of its services was away",
+        base.Unavailable,
+        "A service of the cloud was away while the server was being made.",
+        text=r"MessagingTimeout|MessageDeliveryFailure|MessageUndeliverable|DB(Connection)?Error|"
+        r"Connect(ion)?(Failure|Timeout|Failed|Error|Refused)|ServiceUnavailable|service is unavailable|"
+        r"PlacementAPI|RemoteError|AMQP",
+        reason="ServiceAway",
+    ),
+    Row(
         "403",
         base.Unauthorized,
         "The cloud does not give apisvc the right to do this.",

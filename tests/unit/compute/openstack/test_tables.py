@@ -96,6 +96,13 @@ class TestFaults(unittest.TestCase):
         ):
             with self.subTest(text=text):
                 self.assertIs(expected, faults.of_server(500, text).error)
+        for text in (
+            "MessagingTimeout",
+            "MessageDeliveryFailure",
+            "GlanceConnectionFailed",
+            "DBConnectionError",
+        ):
+            self.assertTrue(faults.of_server(500, text).error.retryable, text)
         self.assertIsNone(faults.of_server(500, "libvirt said something"))
 
     def test_every_row_can_be_reached(self):
