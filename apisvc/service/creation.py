@@ -68,18 +68,16 @@ class Creation:
     ) -> Callable[[transaction.Transaction], Plan]:
         """The work of the transaction that makes an instance.
 
-        It raises what :meth:`apisvc.service.instances.Instances.create` says.
+        Both raise what :meth:`apisvc.service.instances.Instances.create` says.
         """
         box = self._secrets
         secret_env = {name: workloads.seal(value, box) for name, value in body.secret_env.items()}
         user_data = workloads.seal(body.user_data, box) if body.user_data else ""
-        resolved: resolution.Resolved | None = None
+        # PERF: once, however often others are quicker at the ledger; and not while others wait for this one.
+        resolved = self._resolver.resolve(body, secret_env, user_data, deadline=ctx.deadline)
 
         def work(txn: transaction.Transaction) -> Plan:
-            nonlocal resolved
             tenant = instance_records.enabled_tenant(txn, tenant_id)
-            # PERF: once, however often others are quicker at the ledger.
-            resolved = resolved or self._resolver.resolve(body, secret_env, user_data, deadline=ctx.deadline)
             before = ledgers.read(txn, tenant.id)
             spec, decision = resolved.place(tenant.id, before.on)
             instance_id = txn.ids.new()

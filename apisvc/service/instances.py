@@ -15,6 +15,7 @@ from apisvc.service import (
     actions,
     context,
     creation,
+    grouping,
     instance_records,
     ledgers,
     listing,
@@ -41,6 +42,7 @@ class Instances:
         self._resolver = resolution.Resolver(transactor.store, loaded)
         self._sight = sight.Sight(transactor.store, loaded, transactor.clock)
         self._creation = creation.Creation(self._resolver, transactor.secrets)
+        self._grouping = grouping.Grouping(transactor)
 
     # Reading
 
@@ -100,9 +102,7 @@ class Instances:
         :raises AlreadyExists, NoBackend, QuotaExceeded:
         """
         making = self._creation.making(ctx, tenant_id, body)
-        return self._transactor.transact(
-            ctx, lambda txn: making(txn).instance, turn=keys.join(keys.LEDGERS, tenant_id)
-        )
+        return self._grouping.transact(ctx, lambda txn: making(txn).instance)
 
     def plan(self, ctx: context.Context, tenant_id: str, body: schema.InstanceCreate) -> creation.Plan:
         """What :meth:`create` would do at this moment: the same steps, and the same errors, but nothing written."""

@@ -6,19 +6,21 @@ if anything of it changed meanwhile, nothing is written and the function runs
 again, until the deadline.
 """
 
-import contextlib
 import dataclasses
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from apisvc import errors
 from apisvc.model import codec, events, keys, replays
-from apisvc.service import context, secrets, turns
+from apisvc.service import context, secrets
 from apisvc.storage import base as storage
 
 T = TypeVar("T")
+
+#: Seconds until another attempt after a conflict: at most so many the first time, and ever.
+PAUSE, LONGEST_PAUSE = 0.001, 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,29 +49,14 @@ class Transactor:
         self.secrets = secret_box
         self.clock = clock
         self.ids = ids
-        self._turns = turns.Turns()
 
-    def transact(
-        self, ctx: context.Context, work: Callable[["Transaction"], T], *, turn: str | None = None
-    ) -> Committed[T]:
+    def transact(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> Committed[T]:
         """Run ``work`` in a transaction until it commits.
-
-        ``turn``: the key that all transactions like it change (a tenant's
-        ledger); those of one process then go one after the other, instead of
-        getting in each other's way.
 
         :raises Contention: others kept changing what it reads until the deadline.
         :raises Replayed: see there.
         """
-        with self._turns.of(turn, ctx.deadline) if turn is not None else contextlib.nullcontext():
-            return self._until_committed(ctx, work)
-
-    def rehearse(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> T:
-        """What ``work`` returns or raises, with nothing written: the transaction is thrown away."""
-        return work(Transaction(self, ctx))
-
-    def _until_committed(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> Committed[T]:
-        pause = 0.001
+        pause = PAUSE
         while True:
             txn = Transaction(self, ctx)
             try:
@@ -83,20 +70,32 @@ class Transactor:
                     raise errors.Contention() from None
             # Others won; let them finish before trying again.
             time.sleep(random.uniform(0, pause))
-            pause = min(pause * 2, 0.05)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def rehearse(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> T:
+        """What ``work`` returns or raises, with nothing written: the transaction is thrown away."""
+        return work(Transaction(self, ctx))
 
 
 class Transaction:
     """Collects guards and writes. Reads see the store, never the own writes."""
 
-    def __init__(self, transactor: Transactor, ctx: context.Context) -> None:
+    def __init__(
+        self,
+        transactor: Transactor,
+        ctx: context.Context,
+        get: Callable[[Sequence[str]], Mapping[str, storage.Record]] | None = None,
+    ) -> None:
+        """``get``: where :meth:`read` finds records, if not in the store."""
         self.ctx = ctx
         self.now = transactor.clock.now()
         self.ids = transactor.ids
         self._secrets = transactor.secrets
         self._store = transactor.store
-        self._guards: dict[str, storage.Guard] = {}
-        self._writes: dict[str, storage.Write] = {}
+        self._get = get or self._get_now
+        #: What must hold when it commits, and what it then writes, by key.
+        self.guards: dict[str, storage.Guard] = {}
+        self.writes: dict[str, storage.Write] = {}
 
     # Reading
 
@@ -105,16 +104,19 @@ class Transaction:
         return self.read_many([(key, kind)])[0]
 
     def read_many(self, wanted: Sequence[tuple[str, type[Any]]]) -> list[codec.Versioned[Any] | None]:
-        """Several records at one revision, all guarded."""
-        snapshot = self._store.get([key for key, _ in wanted], deadline=self.ctx.deadline)
+        """Several records, all guarded."""
+        records = self._get([key for key, _ in wanted])
         found: list[codec.Versioned[Any] | None] = []
         for key, kind in wanted:
-            record = snapshot.records.get(key)
-            self._guards[key] = storage.AtRevision(key, record.revision) if record else storage.Absent(key)
+            record = records.get(key)
+            self.guards[key] = storage.AtRevision(key, record.revision) if record else storage.Absent(key)
             found.append(
                 codec.Versioned(codec.decode(record.value, kind), record.revision) if record else None
             )
         return found
+
+    def _get_now(self, wanted: Sequence[str]) -> Mapping[str, storage.Record]:
+        return self._store.get(wanted, deadline=self.ctx.deadline).records
 
     def scan(self, prefix: str, *, limit: int = 1000) -> storage.Page:
         """Records under a prefix as they are now, not guarded."""
@@ -136,13 +138,13 @@ class Transaction:
 
     def guard(self, guard: storage.Guard) -> None:
         """A guard of the caller's own, in place of one from a read of the same key."""
-        self._guards[guard.key] = guard
+        self.guards[guard.key] = guard
 
     def put(self, key: str, record: Any, *, lease: str | None = None) -> None:
-        self._writes[key] = storage.Put(key, codec.encode(record), lease)
+        self.writes[key] = storage.Put(key, codec.encode(record), lease)
 
     def delete(self, key: str) -> None:
-        self._writes[key] = storage.Delete(key)
+        self.writes[key] = storage.Delete(key)
 
     def event(
         self,
@@ -169,6 +171,13 @@ class Transaction:
 
     def commit(self, result: Any) -> int:
         """Write everything in one commit; ``result`` is what a replay will answer with."""
+        self.finish(result)
+        return self._store.commit(
+            list(self.guards.values()), list(self.writes.values()), deadline=self.ctx.deadline
+        )
+
+    def finish(self, result: Any) -> None:
+        """Add what a replay will answer with, if one may come."""
         self.raise_if_replayed()
         replayable = self.ctx.replayable
         if replayable is not None:
@@ -183,6 +192,3 @@ class Transaction:
                     created_at=self.now,
                 ),
             )
-        return self._store.commit(
-            list(self._guards.values()), list(self._writes.values()), deadline=self.ctx.deadline
-        )

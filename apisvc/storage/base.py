@@ -167,6 +167,9 @@ class Moment:
     #: Seconds that the oldest of them may lag behind; None: all were current.
     age: float | None = None
 
+    def saw(self, revision: int | None) -> None:
+        """Another thread has committed for this one, at ``revision``; None: it may have. Later reads show that."""
+
 
 class Watch(abc.ABC, Iterator[Batch]):
     """An endless iterator of batches; a context manager.
@@ -271,14 +274,17 @@ class Store(abc.ABC):
         """
 
     @contextlib.contextmanager
-    def reading(self, *, max_stale: float = 0.0) -> Iterator[Moment]:
+    def reading(self, *, max_stale: float = 0.0, of: Sequence[Moment] | None = None) -> Iterator[Moment]:
         """Reads by this thread that make one answer together.
 
         Each may be as current as the block's beginning or this thread's own last
         commit, whichever is later; so a driver may ask only once how current
         that is. ``max_stale``: while the store is out of reach, reads may be
-        served that were current so many seconds ago. A driver that reads from
-        the store itself has nothing to do here.
+        served that were current so many seconds ago. Within another block it is
+        that one that counts, unless ``of`` is given: then this thread reads for
+        those whose moments these are, each as currently as any of them must;
+        for none of them, as of now. A driver that reads from the store itself
+        has nothing to do here.
         """
         yield Moment()
 

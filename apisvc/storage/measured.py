@@ -75,8 +75,10 @@ class Measured(base.Store):
             return self._store.scan(prefix, start=start, limit=limit, revision=revision, deadline=deadline)
 
     @contextlib.contextmanager
-    def reading(self, *, max_stale: float = 0.0) -> Iterator[base.Moment]:
-        with self._store.reading(max_stale=max_stale) as moment:
+    def reading(
+        self, *, max_stale: float = 0.0, of: Sequence[base.Moment] | None = None
+    ) -> Iterator[base.Moment]:
+        with self._store.reading(max_stale=max_stale, of=of) as moment:
             yield moment
 
     def commit(

@@ -94,9 +94,14 @@ class Mirror(base.Store):
             moment.age = age
 
     @contextlib.contextmanager
-    def reading(self, *, max_stale: float = 0.0) -> Iterator[base.Moment]:
+    def reading(
+        self, *, max_stale: float = 0.0, of: Sequence[base.Moment] | None = None
+    ) -> Iterator[base.Moment]:
         outer = self._moment
-        self._here.moment = inner = outer or _Moment(max_stale)
+        inner = outer or _Moment(max_stale)
+        if of is not None:
+            inner = _Moment(max_stale, _newest(of))
+        self._here.moment = inner
         try:
             yield inner
         finally:
@@ -144,11 +149,22 @@ class Mirror(base.Store):
 class _Moment(base.Moment):
     """What one reader has been promised."""
 
-    def __init__(self, max_stale: float) -> None:
+    def __init__(self, max_stale: float, revision: int | None = None) -> None:
         super().__init__()
         self.max_stale = max_stale
         #: Reads show at least this; None: the next one asks the store.
-        self.revision: int | None = None
+        self.revision = revision
+
+    def saw(self, revision: int | None) -> None:
+        if self.revision is not None:
+            self.revision = None if revision is None else max(self.revision, revision)
+
+
+def _newest(moments: Sequence[base.Moment]) -> int | None:
+    """What is current enough for each of them; None: only what is so now."""
+    seen = [moment.revision if isinstance(moment, _Moment) else None for moment in moments]
+    known = [revision for revision in seen if revision is not None]
+    return max(known) if known and len(known) == len(seen) else None
 
 
 def _age(copy: followers.Follower) -> float | None:

@@ -60,15 +60,17 @@ class InstancesCase(accounts.AccountsCase):
         self.box = secrets.SecretBox([fernet.Fernet.generate_key()])
         # Real ids and a clock that agrees with them: events are searched by the time in their ids.
         self.clock.at = time.time()
-        self.services = services.build(
-            self.conf, self.store, self.box, self.loaded, self.clock, context.Ids()
-        )
+        self.services = self.process()
         self.instances = self.services.instances
         self.acme = self.tenant("acme", quota={"instances": 10, "vcpus": 20, "ram_mb": 1000, "disk_gb": 50})
         self.ann = self.person("ann")
         self.small = self.flavor("small", vcpus=1, ram_mb=100, disk_gb=1)
         self.large = self.flavor("large", vcpus=4, ram_mb=300, disk_gb=20)
         self.host = self.image("host", fake="busybox", bare="plain")
+
+    def process(self):
+        """The services of another process on the same store."""
+        return services.build(self.conf, self.store, self.box, self.loaded, self.clock, context.Ids())
 
     def person(self, name, tenant=None):
         """The Identity of a new member."""
@@ -86,10 +88,10 @@ class InstancesCase(accounts.AccountsCase):
     def as_ann(self, **kw):
         return self.context(self.ann, **kw)
 
-    def create(self, ctx=None, tenant=None, **fields):
-        """An instance, as Committed."""
+    def create(self, ctx=None, tenant=None, by=None, **fields):
+        """An instance, as Committed; ``by`` the services of another process."""
         body = instances.InstanceCreate(**{"image": "host", "flavor": "small", **fields})
-        return self.instances.create(ctx or self.as_ann(), (tenant or self.acme).id, body)
+        return (by or self.services).instances.create(ctx or self.as_ann(), (tenant or self.acme).id, body)
 
     def update(self, ref, ctx=None, **fields):
         return self.instances.update(

@@ -113,7 +113,8 @@ class QuotaTest(instances_case.InstancesCase):
 
     def test_the_last_place_taken_between_look_and_commit(self):
         self.services.quotas.update(self.context(), "acme", {"instances": 1})
-        self.meanwhile(self.create)
+        other = self.process()
+        self.meanwhile(lambda: self.create(by=other))
         self.assertRaises(errors.QuotaExceeded, self.create)
         self.assertEqual(1, self.used().instances)
         self.assertEqual(1, len(self.store.scan(keys.INSTANCES).records))
