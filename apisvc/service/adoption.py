@@ -149,7 +149,7 @@ class Adoption:
 
         if rehearse:
             return self._transactor.rehearse(ctx, work)
-        return self._transactor.transact(ctx, work, turn=keys.join(keys.LEDGERS, tenant_id)).result
+        return self._transactor.transact(ctx, work).result
 
     # Within
 
