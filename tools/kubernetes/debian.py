@@ -33,43 +33,45 @@ def build(folder: pathlib.Path) -> None:
         f"building Kubernetes {'.'.join(VERSION)} into {folder}: on two cores that takes 10 minutes",
         flush=True,
     )
-    with tempfile.TemporaryDirectory(prefix="apisvc-lab-") as scratch:
-        top = pathlib.Path(scratch)
-        reflect = "golang-github-modern-go-reflect2-dev"
-        unpack((f"golang-{GO}-go", f"golang-{GO}-src", reflect, "etcd-server"), top / "debian")
-        source = top / "gopath/src/k8s.io/kubernetes"
-        source.parent.mkdir(parents=True)
-        _source(top / "source", source)
-        vendored = source / "vendor/github.com/modern-go/reflect2"
-        # The vendored one breaks maps under Go 1.18 and later.
-        shutil.rmtree(vendored)
-        shutil.copytree(top / "debian/usr/share/gocode/src/github.com/modern-go/reflect2", vendored)
-        root = top / f"debian/usr/lib/go-{GO}"
-        environment = {
-            **os.environ,
-            "PATH": f"{root / 'bin'}:{os.environ.get('PATH', os.defpath)}",
-            "GOROOT": str(root),
-            "GOPATH": str(top / "gopath"),
-            "GOCACHE": str(top / "gocache"),
-            "GO111MODULE": "off",
-            "GOFLAGS": "",
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-        }
-        _generate(source, top, environment)
-        named = dict(zip(("gitMajor", "gitMinor"), VERSION, strict=False))
-        named["gitVersion"] = f"v{'.'.join(VERSION)}"
-        vendor = "k8s.io/kubernetes/vendor/"
-        rooms = [
-            f"{p}{r}"
-            for p in ("", vendor)
-            for r in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-        ]
-        stamped = " ".join(f"-X {room}.{name}={value}" for room in rooms for name, value in named.items())
-        for command in COMMANDS:
-            target = ["-o", str(folder / command), f"./cmd/{command}"]
-            _run(["go", "build", "-trimpath", "-ldflags", f"-s -w {stamped}", *target], source, environment)
-        shutil.copy2(top / "debian/usr/bin/etcd", folder / "etcd")
+    # In the folder itself, so that nothing stays of a build that is killed.
+    top = folder / "scratch"
+    top.mkdir()
+    reflect = "golang-github-modern-go-reflect2-dev"
+    unpack((f"golang-{GO}-go", f"golang-{GO}-src", reflect, "etcd-server"), top / "debian")
+    source = top / "gopath/src/k8s.io/kubernetes"
+    source.parent.mkdir(parents=True)
+    _source(top / "source", source)
+    vendored = source / "vendor/github.com/modern-go/reflect2"
+    # The vendored one breaks maps under Go 1.18 and later.
+    shutil.rmtree(vendored)
+    shutil.copytree(top / "debian/usr/share/gocode/src/github.com/modern-go/reflect2", vendored)
+    root = top / f"debian/usr/lib/go-{GO}"
+    environment = {
+        **os.environ,
+        "PATH": f"{root / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "GOROOT": str(root),
+        "GOPATH": str(top / "gopath"),
+        "GOCACHE": str(top / "gocache"),
+        "GO111MODULE": "off",
+        "GOFLAGS": "",
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+    }
+    _generate(source, top, environment)
+    named = dict(zip(("gitMajor", "gitMinor"), VERSION, strict=False))
+    named["gitVersion"] = f"v{'.'.join(VERSION)}"
+    vendor = "k8s.io/kubernetes/vendor/"
+    rooms = [
+        f"{p}{r}"
+        for p in ("", vendor)
+        for r in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    ]
+    stamped = " ".join(f"-X {room}.{name}={value}" for room in rooms for name, value in named.items())
+    for command in COMMANDS:
+        target = ["-o", str(folder / command), f"./cmd/{command}"]
+        _run(["go", "build", "-trimpath", "-ldflags", f"-s -w {stamped}", *target], source, environment)
+    shutil.copy2(top / "debian/usr/bin/etcd", folder / "etcd")
+    shutil.rmtree(top)
 
 
 def _source(archives: pathlib.Path, folder: pathlib.Path) -> None:
