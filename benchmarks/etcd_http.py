@@ -125,6 +125,7 @@ def _measure(
     settings = ("--worker-class=gthread", "--threads=32", "--keep-alive=30")
     bare = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment, settings))
     _wait_loaded(folder / "apisvc.main:app.log", processes=2)
+    print(f"CPU time of the gunicorn processes until both are ready: {served.cpu():.1f} s")
 
     def wrk(port: int, path: str, script: pathlib.Path | None = None) -> float:
         return _wrk(port, path, seeded.token, asked.seconds, script)
@@ -159,24 +160,40 @@ def _measure(
     _ratio("list of 100: time out of many / time out of 1,000", few / many, "at most 1.3")
     print(f"memory: {_resident(served.process.pid)} MB resident in the larger API worker (under 400)")
 
-    _measure_creates(asked, folder, endpoint, seeded, served.port)
+    _measure_creates(asked, folder, endpoint, seeded, served)
 
 
 def _measure_creates(
-    asked: argparse.Namespace, folder: pathlib.Path, endpoint: str, seeded: Seeded, port: int
+    asked: argparse.Namespace,
+    folder: pathlib.Path,
+    endpoint: str,
+    seeded: Seeded,
+    served: read_cost._Gunicorn,
 ) -> None:
     spread, single = folder / "spread.lua", folder / "single.lua"
     spread.write_text(_CREATE % ", ".join(f'"{path}"' for path in seeded.creates))
     single.write_text(_CREATE % f'"{seeded.creates[0]}"')
+    costs: dict[str, list[float]] = {f"{TENANTS} tenants": [], "one tenant": []}
+
+    def create(name: str, script: pathlib.Path) -> float:
+        before = served.cpu()
+        rate = _wrk(served.port, "/", seeded.token, asked.seconds, script)
+        costs[name].append((served.cpu() - before) / (rate * asked.seconds))
+        return rate
+
     rates = _rounds(
         asked.rounds,
         {
             "raw stubs": lambda: _raw_commits(endpoint, asked.seconds),
-            f"creates, {TENANTS} tenants": lambda: _wrk(port, "/", seeded.token, asked.seconds, spread),
-            "creates, one tenant": lambda: _wrk(port, "/", seeded.token, asked.seconds, single),
+            f"creates, {TENANTS} tenants": lambda: create(f"{TENANTS} tenants", spread),
+            "creates, one tenant": lambda: create("one tenant", single),
         },
     )
     raw, many, one = rates.values()
+    for name, each in costs.items():
+        print(
+            f"CPU time of the gunicorn processes for a create, {name}: {statistics.median(each) * 1e6:.0f} us"
+        )
     _ratio(f"creates over {TENANTS} tenants", many / raw, "at least 0.5 of raw commits of the same size")
     _ratio("creates of one tenant", one / raw, "of raw commits; every one changes one ledger")
 

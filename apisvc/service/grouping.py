@@ -9,7 +9,8 @@ the other, each on what the ones before it have written, and all in one commit.
 To each it is as if it had been alone. What its own rules refuse is its own
 error, and the others go on. After a conflict all is worked anew, on what is
 there then. Nobody is told anything that rests on what others have written
-before that is committed.
+before that is committed. In a crowd the next commit begins when nobody else
+has come for a moment; who is alone waits for nobody.
 """
 
 import random
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 #: The revision of a record that is not committed yet; none that is has it.
 PENDING = 0
+#: As many must have been in a group for the next one to wait for others.
+CROWD = 4
+#: Seconds without another after which it begins, and at most.
+LULL, GATHERING = 0.003, 0.015
 
 
 class Draft:
@@ -94,6 +99,8 @@ class Grouping:
         self._waiting: list[_Member] = []
         #: Whether somebody is at work.
         self._led = False
+        #: How many were in the last group.
+        self._shared = 0
 
     def transact(
         self, ctx: context.Context, work: Callable[[transaction.Transaction], T]
@@ -153,6 +160,8 @@ class Grouping:
         pause, afresh = transaction.PAUSE, False
         try:
             while leader.outcome is None:
+                if self._shared >= CROWD:
+                    self._linger()
                 group = self._gather(leader)
                 try:
                     self._commit(group, leader.ctx.deadline, afresh)
@@ -179,7 +188,16 @@ class Grouping:
                 if member.key is not None:
                     keys.add(member.key)
             self._waiting = twins
+            self._shared = len(group)
             return group
+
+    def _linger(self) -> None:
+        """Until no more of a crowd come for a moment, so that they need one commit and not two."""
+        end = time.monotonic() + GATHERING
+        seen = -1
+        while len(self._waiting) > seen and time.monotonic() < end:
+            seen = len(self._waiting)
+            time.sleep(LULL)
 
     def _commit(self, group: Sequence["_Member"], deadline: float, afresh: bool) -> None:
         """Work and commit, and tell those who had a place in it. What cannot be told of, was not written.

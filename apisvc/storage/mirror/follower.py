@@ -11,8 +11,8 @@ from apisvc.storage.mirror import gate, records
 
 LOG = logging.getLogger(__name__)
 
-#: Records in one call of a load: the first, and the most. Each page costs etcd a walk over all keys that follow,
-#: so few large ones are the quicker way; but no larger than about so many bytes.
+#: Records in one call of a load: the first, and the most. Each page costs etcd a walk over all keys that follow in
+#: its range, so few large ones are the quicker way; but no larger than about so many bytes.
 PAGES = (1000, 20_000)
 BYTES = 8 * 1024 * 1024
 #: Seconds after which the follower makes sure by itself that it is still current, where no reader does.
@@ -184,12 +184,14 @@ class Follower:
         """Take a snapshot of everything that is not left out, at one revision."""
         revision: int | None = None
         found: list[base.Record] = []
+        # Within a large folder of keys (``instances/``) the pages end with it.
+        folder = ""
         start: str | None = None
         limit, most = PAGES  # grows with what is seen
         while not self._closed:
             try:
                 page = self._store.scan(
-                    "", start=start, limit=limit, revision=revision, deadline=self._deadline()
+                    folder, start=start, limit=limit, revision=revision, deadline=self._deadline()
                 )
             except errors.StoreUnavailable:
                 if limit == PAGES[0]:
@@ -198,10 +200,14 @@ class Follower:
                 continue
             revision = page.revision
             found += [record for record in page.records if self.holds(record.key)]
-            if not page.more:
+            if page.more:
+                start, folder = self._after(page.records[-1].key)
+                limit = min(_page_of(page.records), most)
+            elif folder:
+                start, folder = _end(folder), ""
+                limit = PAGES[0]
+            else:
                 break
-            start = self._after(page.records[-1].key)
-            limit = min(_page_of(page.records), most)
         else:
             return
         loaded = records.Records(found)
@@ -211,13 +217,13 @@ class Follower:
             self.changed.notify_all()
         LOG.info("the mirror has %d records at revision %d", len(loaded), revision)
 
-    def _after(self, key: str) -> str:
-        """The first key that the next page may begin with."""
+    def _after(self, key: str) -> tuple[str, str]:
+        """The first key that the next page may begin with, and the folder in which it ends."""
         for left in self._left_out:
-            end = base.prefix_end(left)
-            if key.startswith(left) and end is not None:
-                return end.decode()
-        return base.after(key)
+            if key.startswith(left):
+                return _end(left), ""
+        top, slash, _ = key.partition("/")
+        return base.after(key), top + slash if slash else ""
 
     def _apply(self, batch: base.Batch) -> None:
         with self.changed:
@@ -233,6 +239,13 @@ class Follower:
 
 class _Behind(Exception):
     """The store has come further than its watch says."""
+
+
+def _end(prefix: str) -> str:
+    """The first key after all under ``prefix``."""
+    end = base.prefix_end(prefix)
+    assert end is not None, "UTF-8 has no byte 0xff"
+    return end.decode()
 
 
 def _page_of(records_seen: Sequence[base.Record]) -> int:

@@ -11,7 +11,7 @@ from apisvc.storage import base, forks
 from apisvc.storage.mirror import follower as followers
 
 #: History, and what only workers read: it stays in the store.
-LEFT_OUT = (keys.CLAIMS, keys.EVENTS, keys.REPLAYS, keys.TOMBSTONES)
+LEFT_OUT = (keys.CLAIMS, keys.EVENTS, keys.INSTANCE_TENANTS, keys.REPLAYS, keys.TOMBSTONES)
 #: Seconds that a reader who takes stale answers waits for a fresh one.
 PATIENCE = 1.0
 

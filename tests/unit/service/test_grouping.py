@@ -2,6 +2,7 @@ import concurrent.futures
 import threading
 import time
 
+import fixtures
 import testtools
 from cryptography import fernet
 
@@ -205,6 +206,27 @@ class GroupingTest(testtools.TestCase):
             outcomes.append(error.record.revision if error else future.result().revision)
         self.assertEqual(1, len(set(outcomes)), "the same answer, with the revision of its commit")
         self.assertEqual(b"1", self.value("ledger"))
+
+    def test_in_a_crowd_the_next_waits_for_those_who_still_come(self):
+        first, futures = self.held(*(self.count(f"n{number}") for number in range(grouping.CROWD)))
+        self.store.free.set()
+        self.result(first)
+        for future in futures:
+            self.result(future)
+        sleep, late = time.sleep, []
+
+        def come(seconds):
+            if seconds != 123.0:
+                sleep(seconds)
+            elif not late:
+                late.append(self.submit(self.count("late")))
+                self.wait("it waits", lambda: self.grouping._waiting)
+
+        self.useFixture(fixtures.MonkeyPatch("apisvc.service.grouping.LULL", 123.0))
+        self.useFixture(fixtures.MonkeyPatch("apisvc.service.grouping.GATHERING", 60.0))
+        self.useFixture(fixtures.MonkeyPatch("time.sleep", come))
+        done = self.grouping.transact(self.context(), self.count("early"))
+        self.assertEqual(done.revision, self.result(late[0]).revision)
 
     def test_what_has_no_room_is_in_the_next(self):
         def large(name):

@@ -186,18 +186,50 @@ class TestMirror(testtools.TestCase):
 
     def test_pages_are_as_large_as_the_records_are_small(self):
         self._many(10)
-        self.assertEqual(list(follower.PAGES), self._limits_of_a_load())
+        small, most = follower.PAGES
+        # The last one looks for what follows the folder of them all.
+        self.assertEqual([small, most, small], self._limits_of_a_load())
 
     def test_pages_of_large_records_are_bounded_by_bytes(self):
         self._many(8000)
         first, second, *others = self._limits_of_a_load()
         self.assertEqual((follower.PAGES[0], follower.BYTES // 8007), (first, second))
-        self.assertEqual(2, len(others))
+        self.assertEqual(3, len(others))
 
     def test_a_large_page_that_fails_is_asked_for_in_smaller_ones(self):
         self._many(10)
         small, most = follower.PAGES
-        self.assertEqual([small, most, most // 4], self._limits_of_a_load(lambda limit: limit == most))
+        limits = self._limits_of_a_load(lambda limit: limit == most)
+        self.assertEqual([small, most, most // 4, small], limits)
+
+    def test_pages_within_a_folder_end_with_it(self):
+        self.useFixture(fixtures.MonkeyPatch("apisvc.storage.mirror.follower.PAGES", (2, 2)))
+        keys = [*(f"a/{n}" for n in range(5)), "b", *(f"c/{n}" for n in range(4)), "events/1", "f", "g/1"]
+        self.store.commit([], [base.Put(key, b"1") for key in keys])
+        asked = []
+        scan = self.store.scan
+
+        def noted(prefix, **how):
+            page = scan(prefix, **how)
+            asked.append((prefix, [record.key for record in page.records]))
+            return page
+
+        self.store.scan = noted
+        self.read("b")
+        self.assertEqual(len(keys) - 1, len(self.mirror.follower.records))
+        self.assertEqual(
+            [
+                ("", ["a/0", "a/1"]),
+                ("a/", ["a/2", "a/3"]),
+                ("a/", ["a/4"]),
+                ("", ["b", "c/0"]),
+                ("c/", ["c/1", "c/2"]),
+                ("c/", ["c/3"]),
+                ("", ["events/1", "f"]),
+                ("", ["g/1"]),
+            ],
+            asked,
+        )
 
     def test_what_the_watch_does_not_bring_is_loaded(self):
         """As on an etcd without space, where others wrote last."""
