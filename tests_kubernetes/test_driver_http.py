@@ -1,7 +1,9 @@
 """Instances on a real node through HTTP: gunicorn, a worker, the Kubernetes driver, a kubelet."""
 
+import pathlib
 import re
 
+import fixtures
 import kubernetes
 import testtools
 from kubernetes.client.rest import ApiException
@@ -60,6 +62,42 @@ class TestInstances(testtools.TestCase):
         self.assertEqual([], core.list_namespaced_secret(space, label_selector=selector).items)
         self.assertEqual([], core.list_namespaced_config_map(space, label_selector=selector).items)
         self.assertEqual(0, self.service.usage(self.tenant))
+
+    def test_people_are_let_in(self) -> None:
+        made = self.service.create(self.tenant)
+        self.service.until(self.tenant, made, "active")
+        command = ["sh", "-c", "read word; echo got $word; echo bad >&2; exit 3"]
+        path = f"/v1/tenants/{self.tenant}/instances/{made}/exec"
+        answer = self.service.call("POST", path, {"command": command, "stdin": "soap\n"})
+        self.assertEqual(200, answer.status_code, answer.text)
+        ended = answer.json()
+        self.assertEqual(("got soap\n", "bad\n", 3), (ended["stdout"], ended["stderr"], ended["exit_code"]))
+
+        path = f"/v1/tenants/{self.tenant}/backends/east/credentials"
+        answer = self.service.call("POST", path, {"seconds": 600})
+        self.assertEqual(201, answer.status_code, answer.text)
+        issued = answer.json()
+        self.assertEqual("kubeconfig", issued["kind"])
+        given = self.useFixture(fixtures.TempDir()).join("kubeconfig")
+        pathlib.Path(given).write_text(issued["content"])
+        core = kubernetes.client.CoreV1Api(clusters.api(given))
+        (pod,) = core.list_namespaced_pod(self.cluster.namespace(self.tenant)).items
+        self.assertEqual(made, pod.metadata.labels["apisvc/instance"])
+        refused = self.assertRaises(ApiException, core.list_namespaced_pod, "default")
+        self.assertEqual(403, refused.status)
+        answer = self.service.call("DELETE", f"{path}/{issued['id']}")
+        self.assertEqual(204, answer.status_code, answer.text)
+
+        def locked_out() -> bool:
+            try:
+                core.list_namespaced_pod(self.cluster.namespace(self.tenant))
+            except ApiException as error:
+                return error.status in (401, 403)
+            return False
+
+        clusters.wait_for("the revoked credential is refused", locked_out)
+        told = {event["action"] for event in self.service.pages("/v1/admin/events", "events")}
+        self.assertLessEqual({"instance.exec", "credential.create", "credential.delete"}, told)
 
     def test_how_it_ended(self) -> None:
         seven = self.service.create(self.tenant, "echo said; exit 7", restart_policy="never")
