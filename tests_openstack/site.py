@@ -34,6 +34,7 @@ class Site(fixtures.Fixture):
             clouds_yaml=self._clouds(folder / "clouds.yaml"),
             network_policy="none",
             api_timeout=20,
+            build_timeout=60,
         )
         self.service = self.useFixture(
             deployment.Deployment(

@@ -75,7 +75,7 @@ class OpenStackDriver(
         self._clouds = connections.Connections(conf)
         self._projects = projects.Projects(owner, self._clouds, conf)
         self._networks = networks.Networks(self._clouds, conf)
-        self._servers = servers.Servers(owner, self._clouds, self._projects)
+        self._servers = servers.Servers(owner, self._clouds, self._projects, conf.build_timeout)
         self._power = power.Power(self._clouds, self._servers)
         made_from = shapes.Shapes(owner, self._clouds, self._networks, conf)
         self._shapes = made_from

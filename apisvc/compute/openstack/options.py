@@ -55,6 +55,14 @@ OPTIONS: Sequence[cfg.Opt] = (
         help="How often a request that only reads is repeated when the connection fails or the answer is 502, "
         "503 or 504. One that changes something is never repeated blindly.",
     ),
+    cfg.FloatOpt(
+        "build_timeout",
+        default=1800.0,
+        min=0.0,
+        help="Seconds after which a server that is still in BUILD, and never ran, is deleted and made anew: Nova does not "
+        "come back to one that its message broker has forgotten. More than the longest build there is, and than "
+        "the clocks differ. 0: never.",
+    ),
     # Tenants
     cfg.StrOpt(
         "tenancy",

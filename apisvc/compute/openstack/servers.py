@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import logging
 import re
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,8 +26,16 @@ _RAN = (Phase.RUNNING, Phase.REBOOTING, Phase.EXITED)
 
 
 class Servers:
-    def __init__(self, owner: str, clouds: connections.Connections, tenants: projects.Projects) -> None:
+    def __init__(
+        self,
+        owner: str,
+        clouds: connections.Connections,
+        tenants: projects.Projects,
+        build_timeout: float,
+    ) -> None:
+        """``build_timeout``: seconds that the cloud may take to make a server; 0: as long as it likes."""
         self._owner = owner
+        self._build_timeout = build_timeout
         self._clouds = clouds
         self._projects = tenants
 
@@ -141,10 +150,19 @@ class Servers:
     def phase(self, server: Any) -> Phase:
         bears = server.metadata or {}
         phase = states.phase(server.status, server.task_state) or Phase.DELETING
+        if phase is Phase.CREATING and self._given_up(server):
+            return Phase.FAILED
         rests = phase is Phase.STOPPED and server.status == "SHUTOFF"
         if rests and bears.get(names.POWER) != "stopped" and bears.get(names.RESTART, "always") != "always":
             return Phase.EXITED
         return phase
+
+    def _given_up(self, server: Any) -> bool:
+        """Whether it is being made for too long: Nova never comes back to one whose message its broker has lost."""
+        began = _instant(server.created_at)
+        if server.status != "BUILD" or launched(server) or not self._build_timeout or began is None:
+            return False
+        return time.time() - began > self._build_timeout
 
     def reboots(self, server: Any) -> int:
         """How many reboots of ours it has done: those that the cloud is known to have accepted."""
@@ -180,7 +198,9 @@ class Servers:
 
 
 def failure(server: Any) -> tuple[str, str, bool]:
-    """Of a server in ERROR: a word, a sentence for tenants, and whether making it again can help."""
+    """Of a server that the cloud or we gave up on: a word, a sentence for tenants, and whether making it again can help."""
+    if server.status == "BUILD":
+        return "BuildTimeout", "The cloud did not finish making it in time.", True
     fault = server.fault or {}
     text = str(fault.get("message") or "")
     row = faults.of_server(fault.get("code"), text)

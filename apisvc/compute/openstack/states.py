@@ -25,7 +25,12 @@ _BUSY = ""
 
 #: By ``status``. DELETED is not there at all: the server is gone.
 STATES: dict[str, Row] = {
-    "BUILD": Row(Phase.CREATING, _BUSY, _BUSY, "the cloud is making it"),
+    "BUILD": Row(
+        Phase.CREATING,
+        _BUSY,
+        _BUSY,
+        "the cloud is making it; ``failed``, and made anew, after ``build_timeout``",
+    ),
     "ACTIVE": Row(Phase.RUNNING, None, "stop_server", "it runs"),
     "SHUTOFF": Row(
         Phase.STOPPED,

@@ -1,6 +1,7 @@
 """The driver against a scripted cloud: what a real one does not do on demand."""
 
 import base64
+import datetime
 import json
 
 from apisvc.compute import base
@@ -370,6 +371,19 @@ class TestTrying(scripted.ScriptedCase):
         self.servers(scripted.server(status="ERROR", fault=fault, **{"OS-SRV-USG:launched_at": None}))
         self.http.delete(f"{NOVA}/servers/server-1", status_code=204)
         self.assertRaises(base.NoCapacity, self.driver.ensure, self.workload(), deadline=soon())
+        self.assertEqual(1, len(self.asked("DELETE", "/servers/server-1")))
+
+    def test_a_build_that_the_cloud_has_forgotten_is_made_anew(self):
+        never = {"status": "BUILD", "OS-SRV-USG:launched_at": None}
+        now = datetime.datetime.now(datetime.UTC)
+        for age, phase in ((60, base.Phase.CREATING), (1900, base.Phase.FAILED)):
+            made = (now - datetime.timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.servers(scripted.server(created=made, **never))
+            (seen,) = self.driver.observe(deadline=soon())
+            self.assertEqual(phase, seen.phase)
+        self.assertEqual(("BuildTimeout", ""), (seen.reason, seen.tag.spec_hash))
+        self.http.delete(f"{NOVA}/servers/server-1", status_code=204)
+        self.assertRaises(base.InProgress, self.driver.ensure, self.workload(), deadline=soon())
         self.assertEqual(1, len(self.asked("DELETE", "/servers/server-1")))
 
     def test_what_has_run_is_switched_off_and_on(self):
