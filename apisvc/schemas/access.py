@@ -51,15 +51,19 @@ class ExecView(base.View, frozen=True, kw_only=True):
     ]
 
 
+#: A request line has a limit in every server on the way: a longer program is run by a POST, or typed.
+_QueryWord = Annotated[str, msgspec.Meta(max_length=1024, pattern=requests.NO_NUL)]
+
+
 class TerminalQuery(base.Query, frozen=True, kw_only=True):
     """The program to connect with. Command lines end up in logs of proxies: give secrets as input."""
 
     command: Annotated[
-        tuple[requests.Word, ...],
+        tuple[_QueryWord, ...],
         msgspec.Meta(
             description="The program; repeated, its arguments.",
             min_length=1,
-            max_length=256,
+            max_length=16,
             examples=[["sh"]],
         ),
     ]

@@ -15,16 +15,16 @@ MAX_TEXT = 64 * 1024
 #: Variables that the two environments may have together.
 MAX_VARIABLES = 128
 
-_NO_NUL = r"^[^\x00]*$"
+NO_NUL = r"^[^\x00]*$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)"
-base.EXPLAINED[_NO_NUL] = "a text without NUL"
+base.EXPLAINED[NO_NUL] = "a text without NUL"
 base.EXPLAINED[_VARIABLE] = "letters, digits and '_', not beginning with a digit"
 
-Word = Annotated[str, msgspec.Meta(max_length=8192, pattern=_NO_NUL)]
+Word = Annotated[str, msgspec.Meta(max_length=8192, pattern=NO_NUL)]
 _Variable = Annotated[
     str, msgspec.Meta(min_length=1, max_length=255, pattern=_VARIABLE, examples=["GREETING"])
 ]
-_Value = Annotated[str, msgspec.Meta(max_length=32768, pattern=_NO_NUL)]
+_Value = Annotated[str, msgspec.Meta(max_length=32768, pattern=NO_NUL)]
 
 Command = Annotated[
     tuple[Word, ...],

@@ -1,6 +1,7 @@
 """Backends that fail: each error has its fate, nothing is made twice, nothing is declared gone."""
 
 import logging
+import threading
 import time
 
 import fixtures
@@ -38,8 +39,11 @@ class StoreFails(Scripted):
             self.world.wait(one, "active")
         whole, failed = self.world.store.get, set()
 
+        away = threading.Event()
+        away.set()
+
         def get(wanted, **deadline):
-            if wanted[0].startswith(keys.INSTANCES) and len(failed) < 4:
+            if wanted[0].startswith(keys.INSTANCES) and away.is_set():
                 failed.add(wanted[0])
                 raise errors.StoreUnavailable("The disk is gone.")
             return whole(wanted, **deadline)
@@ -47,8 +51,9 @@ class StoreFails(Scripted):
         self.world.store.get = get
         for one in made:
             self.one.view.heard_of(one)
+        world.until(lambda: len(failed) == 4, "each has met it")
+        away.clear()
         world.until(lambda: "is back" in logged.output, "back")
-        self.assertEqual(4, len(failed))
         self.assertEqual(1, logged.output.count("Instances wait for the store: The disk is gone."))
 
 
