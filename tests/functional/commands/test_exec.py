@@ -143,11 +143,8 @@ class ExecTest(Served, testtools.TestCase):
         os.write(ours, b"stty size; tty; echo my''self\n")
         until(rb"\r\nmyself\r\n")
         self.assertRegex(said, rb"/dev/pts/\d+")
-        os.write(ours, b"sleep 300\n")
-        until(rb"sleep 300\r\n")
-        time.sleep(
-            0.2
-        )  # the shell must have started it; else Ctrl-C only gives a new prompt, which is as good
+        os.write(ours, b"sh -c 'echo $0; exec sleep 300' go''ing\n")  # Ctrl-C ends either of the two
+        until(rb"\r\ngoing\r\n")
         os.write(ours, b"\x03")
         os.write(ours, b"exit 9\n")
         self.assertEqual(9, process.wait(60))
