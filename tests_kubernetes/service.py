@@ -28,7 +28,8 @@ class Service(deployment.Deployment):
         self.prefix = f"apisvc-test-{uuid.uuid4().hex[:8]}"
         self.kubeconfigs = dict(kubeconfigs)
         groups: dict[str, dict[str, Any]] = {
-            "DEFAULT": {"enabled_backends": ",".join(kubeconfigs)},
+            # An owner of its own: what an earlier test has left is no orphan of this one.
+            "DEFAULT": {"enabled_backends": ",".join(kubeconfigs), "deployment": self.prefix},
             "first": {"driver": None, "state_file": None},
             "api": {"rate_limit": 0},
             # Looks at everything are rare, so that what is noticed soon is noticed by the watch.

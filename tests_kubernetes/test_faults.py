@@ -15,8 +15,8 @@ import testtools
 from tests.functional import wire
 from tests_kubernetes import clusters, service
 
-#: Somebody's deed behind our back is noticed within so many seconds; as many again for a machine that is busy.
-NOTICED = 5.0 + 5.0
+#: Somebody's deed behind our back is noticed, and mended, within so many seconds.
+NOTICED = 5.0
 MANY = 50
 
 
