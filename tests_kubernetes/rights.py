@@ -14,12 +14,19 @@ MANIFEST = pathlib.Path(__file__).parents[1] / "etc" / "kubernetes" / "rbac.yaml
 
 
 class Rights(fixtures.Fixture):
-    """The manifest under names of the test's own; ``kubeconfig`` is that of its service account."""
+    """The manifest under names of the test's own; ``kubeconfig`` is that of its service account.
+
+    ``admin``: the kubeconfig of who may set that up, by default on the cluster to test on.
+    """
+
+    def __init__(self, admin: str | None = None) -> None:
+        super().__init__()
+        self.admin = admin or clusters.kubeconfig()
 
     def _setUp(self) -> None:
         name = f"apisvc-test-{uuid.uuid4().hex[:8]}"
         text = MANIFEST.read_text().replace("apisvc-system", name)
-        client = clusters.api()
+        client = clusters.api(self.admin)
         core = kubernetes.client.CoreV1Api(client)
         rbac = kubernetes.client.RbacAuthorizationV1Api(client)
         space, account, role, binding = list(yaml.safe_load_all(text))
@@ -37,7 +44,7 @@ class Rights(fixtures.Fixture):
 
     def _write(self, token: str) -> pathlib.Path:
         folder = self.useFixture(fixtures.TempDir()).path
-        config: dict[str, Any] = yaml.safe_load(pathlib.Path(clusters.kubeconfig()).read_text())
+        config: dict[str, Any] = yaml.safe_load(pathlib.Path(self.admin).read_text())
         for user in config["users"]:
             user["user"] = {"token": token}
         path = pathlib.Path(folder) / "kubeconfig"

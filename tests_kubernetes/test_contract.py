@@ -8,7 +8,7 @@ from typing import Any
 
 from apisvc.compute import base
 from apisvc.compute.kubernetes import driver
-from apisvc.testing import backends, compute
+from apisvc.testing import backends, compute, compute_access
 from tests_kubernetes import clusters, rights
 
 _SHELL = ["/bin/sh", "-c"]
@@ -26,6 +26,21 @@ class TestAsking(compute.ComputeSuite, unittest.TestCase):
 
     capabilities = ("adopt", "cordon", "credentials", "exec", "logs", "nodes", "power", "watch")
     patience = clusters.PATIENCE
+
+    def setUp(self) -> None:
+        if hasattr(compute_access.CordonScenarios, self._testMethodName):
+            self.rights = self._cluster_of_its_own()
+        super().setUp()
+
+    def _cluster_of_its_own(self) -> rights.Rights:
+        """The rights on one whose nodes no other test needs, which runs beside this one, and nobody else."""
+        own = clusters.Lab(kwok=1)
+        self.addCleanup(own.cleanUp)
+        own.setUp()
+        given = rights.Rights(own.kubeconfig)
+        self.addCleanup(given.cleanUp)
+        given.setUp()
+        return given
 
     def make_driver(self, owner: str) -> base.ComputeDriver:
         folder = tempfile.TemporaryDirectory()

@@ -31,11 +31,11 @@ def connect() -> connection.Connection:
 
 
 def lab() -> layout.Lab:
-    """The lab, for tests that kill its services; SkipTest where the cloud is somebody's."""
+    """The lab, for tests that kill its services or close its hosts; SkipTest where the cloud is somebody's."""
     folder = os.environ.get(layout.FOLDER)
     if not folder:
         raise unittest.SkipTest(
-            f"NOT RUN: it kills the cloud's services, and {os.environ.get('OS_CLOUD')!r} is not the lab"
+            f"NOT RUN: it kills the cloud's services or closes its hosts, and {os.environ.get('OS_CLOUD')!r} is not the lab"
         )
     return layout.Lab(pathlib.Path(folder), install.installed())
 

@@ -3,8 +3,8 @@
 import unittest
 import uuid
 
-from apisvc.testing import compute
-from tests_openstack import driver_case
+from apisvc.testing import compute, compute_access
+from tests_openstack import cloud, driver_case
 
 
 class TestContract(compute.ComputeSuite, unittest.TestCase):
@@ -19,6 +19,11 @@ class TestContract(compute.ComputeSuite, unittest.TestCase):
         cls.ground = driver_case.Ground()
         cls.ground.setUp()
         cls.addClassCleanup(cls.ground.cleanUp)
+
+    def setUp(self):
+        if hasattr(compute_access.CordonScenarios, self._testMethodName):
+            cloud.lab()
+        super().setUp()
 
     def make_driver(self, owner):
         return self.ground.driver(owner)

@@ -207,23 +207,6 @@ class NodesScenarios(compute_case.ComputeCase):
         with self.assertRaises(base.Timeout):
             driver.nodes(deadline=time.monotonic() - 1)
 
-    def test_cordon_keeps_new_instances_away_and_lets_them_come_again(self) -> None:
-        driver = self.require("cordon")
-        name = next(node.name for node in driver.nodes(deadline=self.soon()) if node.schedulable)
-        self.addCleanup(lambda: driver.cordon(name, True, deadline=self.soon()))
-        for schedulable in (False, False, True, True):
-            told = driver.cordon(name, schedulable, deadline=self.soon())
-            self.assertEqual((name, schedulable), (told.name, told.schedulable))
-            listed = {node.name: node for node in driver.nodes(deadline=self.soon())}
-            self.assertEqual(schedulable, listed[name].schedulable)
-
-    def test_cordon_of_what_is_not_there(self) -> None:
-        driver = self.require("cordon")
-        with self.assertRaises(base.NotFound):
-            driver.cordon("no-such-node", False, deadline=self.soon())
-        with self.assertRaises(base.Timeout):
-            driver.cordon("no-such-node", False, deadline=time.monotonic() - 1)
-
     def test_nodes_bear_the_names_that_instances_tell(self) -> None:
         driver = self.require("nodes")
         seen = self.look(self.run_one().id)
