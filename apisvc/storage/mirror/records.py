@@ -1,7 +1,9 @@
 """A sorted map of records."""
 
-import bisect
+import itertools
 from collections.abc import Iterable
+
+import sortedcontainers
 
 from apisvc.storage import base
 
@@ -11,8 +13,8 @@ class Records:
 
     def __init__(self, records: Iterable[base.Record] = ()) -> None:
         self._records = {record.key: record for record in records}
-        # Code points sort as their UTF-8 bytes do.
-        self._sorted = sorted(self._records)
+        # Code points sort as their UTF-8 bytes do. One long list would be moved by half with each new key.
+        self._sorted = sortedcontainers.SortedList(self._records)
         #: Of all keys and values.
         self.bytes = sum(map(_size, self._records.values()))
 
@@ -24,8 +26,8 @@ class Records:
 
     def scan(self, prefix: str, start: str | None, limit: int) -> tuple[list[base.Record], bool]:
         """Up to ``limit`` records under ``prefix`` from ``start`` on; whether there are more."""
-        first = bisect.bisect_left(self._sorted, max(prefix, start or ""))
-        found = [key for key in self._sorted[first : first + limit + 1] if key.startswith(prefix)]
+        following = itertools.islice(self._sorted.irange(minimum=max(prefix, start or "")), limit + 1)
+        found = [key for key in following if key.startswith(prefix)]
         return [self._records[key] for key in found[:limit]], len(found) > limit
 
     def apply(self, change: base.Change) -> None:
@@ -34,10 +36,10 @@ class Records:
         self.bytes -= _size(before) if before else 0
         if change.value is None:
             if before:
-                del self._sorted[bisect.bisect_left(self._sorted, key)]
+                self._sorted.remove(key)
             return
         if not before:
-            bisect.insort(self._sorted, key)
+            self._sorted.add(key)
         record = base.Record(key, change.value, change.revision, change.created, change.lease)
         self._records[key] = record
         self.bytes += _size(record)
