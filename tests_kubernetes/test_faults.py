@@ -7,7 +7,7 @@ import concurrent.futures
 import json
 import pathlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import kubernetes
 import testtools
@@ -26,11 +26,13 @@ class Faulty(testtools.TestCase):
     own: clusters.Lab
     #: The node is a real one.
     real = False
+    #: More options for a server, by its name.
+    options: Mapping[str, Sequence[str]] = {}
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.own = clusters.Lab(kwok=0 if cls.real else 3, real=cls.real)
+        cls.own = clusters.Lab(kwok=0 if cls.real else 3, real=cls.real, options=cls.options)
         cls.own.setUp()
         cls.addClassCleanup(cls.own.cleanUp)
 
@@ -130,7 +132,7 @@ class Interrupted:
             self._failed.append(failed)
 
 
-class TestWatch(Faulty):
+class Proxied(Faulty):
     def kubeconfigs(self) -> dict[str, str]:
         """By way of a proxy."""
         self.proxy = self.useFixture(wire.Proxy(self.own.lab.server.removeprefix("https://")))
@@ -140,6 +142,12 @@ class TestWatch(Faulty):
         path.write_text(json.dumps(known))
         return {"east": str(path)}
 
+    def made_again(self, instance: str, before: str) -> bool:
+        pod = self.cluster.pod(self.acme, instance)
+        return pod is not None and pod.metadata.uid != before
+
+
+class TestWatch(Proxied):
     def test_cut_and_silent(self) -> None:
         one = self.service.create("acme")
         self.service.until("acme", one, "active")
@@ -161,9 +169,28 @@ class TestWatch(Faulty):
             self.service.until("acme", one, "active")
         self.assert_real(self.acme, {one})
 
-    def made_again(self, instance: str, before: str) -> bool:
-        pod = self.cluster.pod(self.acme, instance)
-        return pod is not None and pod.metadata.uid != before
+
+class TestForgotten(Proxied):
+    """Without its watch cache the API server knows no more of what was than its etcd does."""
+
+    options = {"kube-apiserver": ["--watch-cache=false"]}
+
+    def test_a_watch_that_comes_back_too_late_lists_anew(self) -> None:
+        one = self.service.create("acme")
+        self.service.until("acme", one, "active")
+        before = self.cluster.pod(self.acme, one).metadata.uid
+        self.proxy.mute = True
+        self.cluster.delete_pod(self.acme, one)
+        clusters.wait_for("it is gone", lambda: self.cluster.pod(self.acme, one) is None)
+        self.own.forget()
+        self.proxy.mute = False
+        self.proxy.cut()
+        clusters.wait_for(
+            lambda: f"made again: {self.service.log('worker.log')}", lambda: self.made_again(one, before)
+        )
+        self.service.until("acme", one, "active")
+        self.assertIn("forgotten how far", self.service.log("worker.log"))
+        self.assert_real(self.acme, {one})
 
 
 class TestBehindOurBack(Faulty):

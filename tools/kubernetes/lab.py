@@ -64,6 +64,11 @@ class Lab:
         return programs.Programs(pathlib.Path(self._made["programs"]))
 
     @property
+    def etcd(self) -> str:
+        """The address of the cluster's etcd."""
+        return f"http://127.0.0.1:{self._made['ports'][1]}"
+
+    @property
     def server(self) -> str:
         """The API server's URL."""
         return f"https://127.0.0.1:{self._made['ports'][0]}"
@@ -198,8 +203,7 @@ class Lab:
         return [program, *getattr(self, f"_{name.removeprefix('kube-').replace('-', '_')}")(), *more]
 
     def _etcd(self) -> list[str]:
-        _, clients, peers, _ = self._made["ports"]
-        here, there = f"http://127.0.0.1:{clients}", f"http://127.0.0.1:{peers}"
+        here, there = self.etcd, f"http://127.0.0.1:{self._made['ports'][2]}"
         serves = [f"--listen-client-urls={here}", f"--advertise-client-urls={here}"]
         serves += [f"--listen-peer-urls={there}", f"--initial-advertise-peer-urls={there}"]
         # What a lab stores is not worth a wait for a disk.
@@ -207,10 +211,10 @@ class Lab:
         return [*kept, "--name=lab", f"--initial-cluster=lab={there}", *serves]
 
     def _apiserver(self) -> list[str]:
-        port, clients, _, _ = self._made["ports"]
+        port = self._made["ports"][0]
         keys = self.folder / "keys"
         return [
-            f"--etcd-servers=http://127.0.0.1:{clients}",
+            f"--etcd-servers={self.etcd}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
             f"--tls-cert-file={keys}/apiserver.crt",

@@ -1,5 +1,6 @@
 """Following the pods and anchors of a deployment: list, then watch from there, again after a gap."""
 
+import logging
 import queue
 import random
 import threading
@@ -11,6 +12,8 @@ import msgspec
 
 from apisvc.compute import base
 from apisvc.compute.kubernetes import anchors, cache, client, naming, objects, refusals, seen, streams
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds after which the server ends a watch by itself; then it is resumed without a gap.
 LASTS = (240, 480)
@@ -48,6 +51,7 @@ class Watch:
                     yield ""
                     yield from self._follow(stop)
                 except Gap:
+                    LOG.info("The cluster has forgotten how far its watch had come; all is listed anew.")
                     self._close()
         finally:
             self._close()
