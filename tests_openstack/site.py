@@ -35,6 +35,7 @@ class Site(fixtures.Fixture):
             network_policy="none",
             api_timeout=20,
             build_timeout=60,
+            delete_timeout=60,
         )
         self.service = self.useFixture(
             deployment.Deployment(

@@ -75,7 +75,7 @@ class OpenStackDriver(
         self._clouds = connections.Connections(conf)
         self._projects = projects.Projects(owner, self._clouds, conf)
         self._networks = networks.Networks(self._clouds, conf)
-        self._servers = servers.Servers(owner, self._clouds, self._projects, conf.build_timeout)
+        self._servers = servers.Servers(owner, self._clouds, self._projects, conf)
         self._power = power.Power(self._clouds, self._servers)
         made_from = shapes.Shapes(owner, self._clouds, self._networks, conf)
         self._shapes = made_from
@@ -83,7 +83,7 @@ class OpenStackDriver(
             owner, self._clouds, self._servers, made_from, self._networks, self._power, conf
         )
         self._credentials = credentials.Credentials(owner, self._clouds, self._projects, conf)
-        self._removal = removal.Removal(owner, self._clouds, self._projects, self._credentials)
+        self._removal = removal.Removal(owner, self._clouds, self._projects, self._credentials, self._servers)
         self._nodes = nodes.Nodes(self._clouds, conf)
         self._output = output.Output(self._clouds, self._servers, self.within)
         self._adoption = adoption.Adoption(owner, self._clouds, self._servers, self._projects)

@@ -170,13 +170,14 @@ class Machines:
         """Ask for the end of one server and of what we gave it."""
         if (server.metadata or {}).get(names.PUBLIC):
             self._networks.unpublish(self._owner, instance_id, server.project_id)
-        self._clouds.home().compute.delete_server(server.id, force=server.status == "SOFT_DELETED")
+        self._servers.drop(server)
 
     def delete(self, instance_id: str) -> bool:
         """True when no server is left of the instance."""
         found = self._servers.every(instance_id)
         for server in found:
-            if self._servers.phase(server) is not Phase.DELETING or server.status == "SOFT_DELETED":
+            ends = self._servers.phase(server) is Phase.DELETING and server.status != "SOFT_DELETED"
+            if not ends or self._servers.forgotten(server):
                 self.drop(server, instance_id)
         if not found:
             self._drop_key(names.server(instance_id))

@@ -63,6 +63,13 @@ OPTIONS: Sequence[cfg.Opt] = (
         "come back to one that its message broker has forgotten. More than the longest build there is, and than "
         "the clocks differ. 0: never.",
     ),
+    cfg.FloatOpt(
+        "delete_timeout",
+        default=300.0,
+        min=0.0,
+        help="Seconds after which a server that is still being deleted is deleted again, for the same reason. Its state "
+        "is reset before, which takes an administrator of the cloud: else Nova takes no notice. 0: never.",
+    ),
     # Tenants
     cfg.StrOpt(
         "tenancy",

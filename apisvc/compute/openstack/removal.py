@@ -8,7 +8,7 @@ project only what bears the tenant's name goes.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from apisvc.compute.openstack import connections, credentials, names, projects
+from apisvc.compute.openstack import connections, credentials, names, projects, servers
 
 
 class Removal:
@@ -18,11 +18,13 @@ class Removal:
         clouds: connections.Connections,
         tenants: projects.Projects,
         people: credentials.Credentials,
+        found: servers.Servers,
     ) -> None:
         self._owner = owner
         self._clouds = clouds
         self._projects = tenants
         self._people = people
+        self._servers = found
 
     def remove(self, tenant_id: str) -> bool:
         """One round; True when nothing is left."""
@@ -59,7 +61,7 @@ class Removal:
         nova, neutron = home.compute, home.network
         everything = {"all_projects": True, "project_id": project_id}
         if name is None:
-            yield lambda: list(nova.servers(**everything)), self._drop_server
+            yield lambda: list(nova.servers(**everything)), self._servers.drop
             yield lambda: self._groups_of_servers(project_id), lambda one: nova.delete_server_group(one.id)
             if self._clouds.has("block-storage"):
                 cinder = home.block_storage
@@ -91,9 +93,6 @@ class Removal:
     def _groups_of_servers(self, project_id: str) -> list[Any]:
         groups = self._clouds.home().compute.server_groups(all_projects=True)
         return [group for group in groups if group.project_id == project_id]
-
-    def _drop_server(self, server: Any) -> None:
-        self._clouds.home().compute.delete_server(server.id, force=server.status == "SOFT_DELETED")
 
     def _drop_router(self, router: Any) -> None:
         neutron = self._clouds.home().network

@@ -31,11 +31,10 @@ class Servers:
         owner: str,
         clouds: connections.Connections,
         tenants: projects.Projects,
-        build_timeout: float,
+        conf: Any,
     ) -> None:
-        """``build_timeout``: seconds that the cloud may take to make a server; 0: as long as it likes."""
         self._owner = owner
-        self._build_timeout = build_timeout
+        self._conf = conf
         self._clouds = clouds
         self._projects = tenants
 
@@ -94,6 +93,19 @@ class Servers:
         return networks.elder(
             one for one in found if self._projects.holds(one.project_id, one.metadata.get(names.TENANT, ""))
         )
+
+    def forgotten(self, server: Any) -> bool:
+        """Whether it is being deleted for too long: the message to the host was lost, as in :meth:`_given_up`."""
+        return server.task_state == "deleting" and _over(server.updated_at, self._conf.delete_timeout)
+
+    def drop(self, server: Any) -> None:
+        """Ask for its end."""
+        compute = self._clouds.home().compute
+        if self.forgotten(server):
+            # While Nova believes that it is at it, it takes no notice of another request.
+            LOG.warning("Server %s is deleted again; the cloud has forgotten that it was asked.", server.id)
+            compute.reset_server_state(server.id, "error")
+        compute.delete_server(server.id, force=server.status == "SOFT_DELETED")
 
     def _unique(self, found: Iterable[Any]) -> list[Any]:
         """Of each instance the eldest that is not being deleted; its twins are."""
@@ -159,10 +171,9 @@ class Servers:
 
     def _given_up(self, server: Any) -> bool:
         """Whether it is being made for too long: Nova never comes back to one whose message its broker has lost."""
-        began = _instant(server.created_at)
-        if server.status != "BUILD" or launched(server) or not self._build_timeout or began is None:
+        if server.status != "BUILD" or launched(server):
             return False
-        return time.time() - began > self._build_timeout
+        return _over(server.created_at, self._conf.build_timeout)
 
     def reboots(self, server: Any) -> int:
         """How many reboots of ours it has done: those that the cloud is known to have accepted."""
@@ -239,6 +250,12 @@ def _complete(found: Iterable[Any]) -> list[Any]:
     if any(one.metadata is None for one in servers):
         raise base.Unavailable("A part of the cloud does not answer, so its servers cannot all be listed.")
     return servers
+
+
+def _over(since: str | None, seconds: float) -> bool:
+    """Whether so much time has gone by since that moment; never of 0 seconds."""
+    began = _instant(since)
+    return bool(seconds) and began is not None and time.time() - began > seconds
 
 
 def _instant(text: str | None) -> float | None:

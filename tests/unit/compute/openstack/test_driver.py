@@ -386,6 +386,18 @@ class TestTrying(scripted.ScriptedCase):
         self.assertRaises(base.InProgress, self.driver.ensure, self.workload(), deadline=soon())
         self.assertEqual(1, len(self.asked("DELETE", "/servers/server-1")))
 
+    def test_an_end_that_the_cloud_has_forgotten_is_asked_for_again(self):
+        self.http.post(f"{NOVA}/servers/server-1/action", status_code=202)
+        self.http.delete(f"{NOVA}/servers/server-1", status_code=204)
+        now = datetime.datetime.now(datetime.UTC)
+        for age, asked in ((60, 0), (400, 1)):
+            updated = (now - datetime.timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self.servers(scripted.server(updated=updated, **{"OS-EXT-STS:task_state": "deleting"}))
+            self.assertFalse(self.driver.delete("i", "tenant-1", deadline=soon()))
+            self.assertEqual(asked, len(self.asked("DELETE", "/servers/server-1")))
+        (reset,) = self.asked("POST", "/action")
+        self.assertEqual({"os-resetState": {"state": "error"}}, reset.json())
+
     def test_what_has_run_is_switched_off_and_on(self):
         self.servers(scripted.server(status="ERROR", fault={"code": 500, "message": "x"}))
         self.http.post(f"{NOVA}/servers/server-1/action", status_code=202)
