@@ -72,9 +72,9 @@ class Site(fixtures.Fixture):
         self.tenants.append(name)
         return name
 
-    def create(self, tenant: str, backend: str = "private") -> str:
+    def create(self, tenant: str, backend: str = "private", **fields: Any) -> str:
         """Ask for an instance; its id."""
-        wanted = {"image": "host", "flavor": "tiny", "backend": backend}
+        wanted = {"image": "host", "flavor": "tiny", "backend": backend, **fields}
         return str(self.service.made(f"/v1/tenants/{tenant}/instances", wanted)["id"])
 
     def delete(self, tenant: str, instance: str) -> None:
@@ -87,6 +87,12 @@ class Site(fixtures.Fixture):
         """All servers of this deployment, with those on their way out."""
         tag = names.owner_tag(self.owner)
         return list(self.ground.admin.compute.servers(all_projects=True, tags=tag))
+
+    def volumes(self) -> list[Any]:
+        """All volumes in this deployment's projects."""
+        projects = {one.id for one in self.ground.admin.identity.projects(tags=names.owner_tag(self.owner))}
+        found = self.ground.admin.block_storage.volumes(all_projects=True)
+        return [one for one in found if one.project_id in projects]
 
     def differences(self, tenant: str, wanted: set[str]) -> list[str]:
         """Between what was asked for, the API, the ledger and the cloud."""

@@ -32,6 +32,34 @@ class TestKills(testtools.TestCase):
         place.converge(tenant, set(made) - deleted)
 
 
+class TestVolumesDie(testtools.TestCase):
+    def test_servers_with_volumes_are_made_when_cinder_is_back(self):
+        place = self.useFixture(site.Site())
+        tenant, made = place.tenant("acme"), set()
+        for name in ("cinder-api", "cinder-volume"):
+            with cloud.without(name):
+                one = place.create(tenant, volumes=[1])
+                made.add(one)
+                path = f"/v1/tenants/{tenant}/instances/{one}"
+                found = deployment.wait_for(
+                    f"{name} is missed",
+                    lambda path=path: place.service.call("GET", path).json()["status"]["fault"],
+                    site.CONVERGED,
+                )
+                self.assertTrue(found["retryable"], found)
+        place.converge(tenant, made)
+        volumes = deployment.wait_for(
+            lambda: f"one volume for each: {place.volumes()}",
+            lambda: found if len(found := place.volumes()) == len(made) else None,
+            site.CONVERGED,
+        )
+        self.assertEqual({"in-use"}, {one.status for one in volumes}, volumes)
+        self.assertEqual(
+            {one.id for one in place.servers()},
+            {attached["server_id"] for one in volumes for attached in one.attachments},
+        )
+
+
 class TestLostAnswers(testtools.TestCase):
     def test_answers_are_lost_after_the_request_was_accepted(self):
         nova = cloud.connect().endpoint_for("compute")

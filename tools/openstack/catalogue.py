@@ -14,6 +14,7 @@ SERVICES = {
     "placement": ("placement", "placement", ""),
     "glance": ("glance", "image", ""),
     "neutron": ("neutron", "network", ""),
+    "cinder-api": ("cinder", "volumev3", "/v3"),
 }
 
 

@@ -17,6 +17,8 @@ def write(lab: layout.Lab) -> None:
         "neutron/ml2_conf.ini": ML2,
         "nova/nova.conf": nova(lab, layout.HOSTS[0]) + databases(lab),
         "nova/api-paste.ini": (venv / "etc/nova/api-paste.ini").read_text(),
+        # Where its processes look by themselves: the lab's folder is their home.
+        "../.cinder/cinder.conf": cinder(lab),
         "rabbitmq/rabbitmq.conf": rabbitmq(lab),
         "rabbitmq/enabled_plugins": "[].\n",
         "gunicorn.conf.py": GUNICORN,
@@ -178,6 +180,9 @@ def nova(lab: layout.Lab, host: str) -> str:
         report_interval = 5
         rpc_response_timeout = 30
         sync_power_state_interval = -1
+        # How often it looks whether a volume is made, and after how many seconds.
+        block_device_allocate_retries = 60
+        block_device_allocate_retries_interval = 1
         [wsgi]
         api_paste_config = {lab.folder}/etc/nova/api-paste.ini
         [api]
@@ -199,7 +204,7 @@ def nova(lab: layout.Lab, host: str) -> str:
         endpoint_override = {lab.url("glance")}
         """)
         + f"{_login(lab)}[neutron]\nendpoint_override = {lab.url('neutron')}\n{_login(lab)}"
-        + f"[placement]\n{_login(lab)}[service_user]\nsend_service_user_token = true\n{_login(lab)}"
+        + f"[cinder]\n{_login(lab)}[placement]\n{_login(lab)}[service_user]\nsend_service_user_token = true\n{_login(lab)}"
         + _authtoken(lab)
     )
 
@@ -208,6 +213,36 @@ def databases(lab: layout.Lab) -> str:
     return (
         f"[api_database]\nconnection = {lab.database('nova_api')}\n"
         f"[database]\nconnection = {lab.database('nova_cell1')}\n"
+    )
+
+
+def cinder(lab: layout.Lab) -> str:
+    return (
+        textwrap.dedent(f"""\
+        [DEFAULT]
+        host = lab
+        my_ip = 127.0.0.1
+        auth_strategy = keystone
+        transport_url = {lab.broker}
+        api_paste_config = {lab.installed}/venv/etc/cinder/api-paste.ini
+        resource_query_filters_file = {lab.installed}/venv/etc/cinder/resource_filters.json
+        state_path = {lab.folder}/cinder
+        glance_api_servers = {lab.url("glance")}
+        enabled_backends = nowhere
+        report_interval = 5
+        service_down_time = 60
+        rpc_response_timeout = 30
+        [nowhere]
+        volume_driver = cinder.volume.driver.NowhereDriver
+        volume_backend_name = nowhere
+        [database]
+        connection = {lab.database("cinder")}
+        [oslo_concurrency]
+        lock_path = {lab.folder}/tmp
+        [coordination]
+        backend_url = file://{lab.folder}/cinder
+        """)
+        + f"[nova]\n{_login(lab)}[service_user]\nsend_service_user_token = true\n{_login(lab)}{_authtoken(lab)}"
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from tools import places, processes
 from tools.openstack import configs, layout, services
 
-NAMES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1")
+NAMES = ("keystone", "placement", "glance", "neutron", "nova_api", "nova_cell0", "nova_cell1", "cinder")
 MADE_OF = ("databases.py", "layout.py")
 #: What a lab takes over; the passwords are in the databases, too.
 KEPT = ("mariadb", "keys", "lab.json")
@@ -108,6 +108,7 @@ def _others(lab: layout.Lab) -> None:
     _manage(lab, "glance-manage", "--config-file", f"{etc}/glance/glance-api.conf", "db_sync")
     files = ["--config-file", f"{etc}/neutron/neutron.conf", "--config-file", f"{etc}/neutron/ml2_conf.ini"]
     _manage(lab, "neutron-db-manage", *files, "upgrade", "heads")
+    _manage(lab, "cinder-manage", "db", "sync")
 
 
 def _nova(lab: layout.Lab) -> None:

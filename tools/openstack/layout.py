@@ -22,6 +22,7 @@ LISTENERS = (
     "glance",
     "neutron",
     "nova-api",
+    "cinder-api",
     "rabbitmq",
     "rabbitmq-peers",
     "epmd",

@@ -20,7 +20,10 @@ APIS = {
     "glance": "glance.wsgi.api",
     "neutron": "neutron.wsgi.api",
     "nova-api": "nova.wsgi.osapi_compute",
+    "cinder-api": "cinder.wsgi.api",
 }
+#: Those of Cinder that take their orders from the broker.
+CINDER = ("cinder-scheduler", "cinder-volume")
 COMPUTES = tuple(f"nova-compute-{host}" for host in layout.HOSTS)
 #: In the order in which they are started.
 ALL = (
@@ -33,6 +36,9 @@ ALL = (
     "nova-conductor",
     "nova-scheduler",
     "glance",
+    "cinder-api",
+    "cinder-scheduler",
+    "cinder-volume",
     *COMPUTES,
 )
 #: Seconds within which a service is ready, on a busy machine.
@@ -51,7 +57,7 @@ def up(lab: layout.Lab) -> None:
     wait_ready(lab, "keystone")
     catalogue.write(lab)
     # These log in at their start.
-    _launch(lab, fresh, ["nova-conductor", "nova-scheduler"])
+    _launch(lab, fresh, ["nova-conductor", "nova-scheduler", "cinder-scheduler", "cinder-volume"])
     wait_ready(lab, "nova-conductor", begin if "nova-conductor" in fresh else 0.0)
     _launch(lab, fresh, COMPUTES)
     for name in ALL:
@@ -95,6 +101,10 @@ def launch(lab: layout.Lab, name: str) -> None:
         own = {"GUNICORN_CMD_ARGS": f"--config {lab.folder}/etc/gunicorn.conf.py"}
         own |= {"WSGI_APP": APIS[name], "WSGI_PORT": str(lab.ports[name])}
         command = [lab.program("gunicorn")]
+    elif name in CINDER:
+        command, own = [lab.program(name)], {}
+        if name == "cinder-volume":
+            command = [lab.program("python"), str(layout.HERE / "cinder_volume.py")]
     else:
         command, own = [lab.program(name)], {}
         host = name.removeprefix("nova-compute-")
@@ -191,6 +201,9 @@ def ready(lab: layout.Lab, name: str, since: float = 0.0) -> bool:
         return listens(lab.ports[name])
     if name in APIS:
         return _answers(lab, name)
+    if name in CINDER:
+        host = "lab@nowhere" if name == "cinder-volume" else "lab"
+        return _heard(lab, "cinder-api", "/v3", name, host, since)
     return _reports(lab, name, since) and (name not in COMPUTES or _schedulable(lab, name))
 
 
@@ -212,11 +225,14 @@ def _answers(lab: layout.Lab, name: str) -> bool:
 
 
 def _reports(lab: layout.Lab, name: str, since: float) -> bool:
-    """Whether Nova has heard of the service since then."""
     host = name.removeprefix("nova-compute-") if name in COMPUTES else layout.HOSTS[0]
-    binary = "nova-compute" if name in COMPUTES else name
+    return _heard(lab, "nova-api", "/v2.1", "nova-compute" if name in COMPUTES else name, host, since)
+
+
+def _heard(lab: layout.Lab, api: str, root: str, binary: str, host: str, since: float) -> bool:
+    """Whether the API has heard of the service since then."""
     with contextlib.suppress(OSError):
-        for service in catalogue.ask(lab, "nova-api", "/v2.1/os-services")["services"]:
+        for service in catalogue.ask(lab, api, f"{root}/os-services")["services"]:
             if (service["binary"], service["host"], service["state"]) == (binary, host, "up"):
                 heard = datetime.datetime.fromisoformat(service["updated_at"] or "1970-01-01T00:00:00")
                 return heard.replace(tzinfo=datetime.UTC).timestamp() >= since - 1

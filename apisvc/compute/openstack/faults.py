@@ -154,6 +154,13 @@ ROWS: tuple[Row, ...] = (
         reason="NetworkFailed",
     ),
     Row(
+        "a volume that could not be made or attached",
+        base.Unavailable,
+        "The cloud could not give the server its volume.",
+        text=r"volume .{0,80}(did not finish being created|could not be attached)|VolumeNotCreated",
+        reason="VolumeFailed",
+    ),
+    Row(
         "a server that was given up because the cloud's broker, a database or another of its services was away",
         base.Unavailable,
         "A service of the cloud was away while the server was being made.",

@@ -170,7 +170,22 @@ class Machines:
         """Ask for the end of one server and of what we gave it."""
         if (server.metadata or {}).get(names.PUBLIC):
             self._networks.unpublish(self._owner, instance_id, server.project_id)
+        if (server.metadata or {}).get(names.VOLUMES) and not servers.launched(server):
+            self._drop_volumes(server)
         self._servers.drop(server)
+
+    def _drop_volumes(self, server: Any) -> None:
+        """Those of a server that was never made: Nova forgets what Cinder was still making when it gave up.
+
+        :raises Unavailable: Cinder is still at it, and deletes nothing that it is making.
+        """
+        cinder = self._clouds.home().block_storage
+        mine = {"all_projects": True, "project_id": server.project_id, "name": names.volume(server.id)}
+        for volume in cinder.volumes(**mine):
+            if volume.status == "creating":
+                raise base.Unavailable("The cloud does not finish making a volume of it.")
+            if volume.status in ("available", "error"):
+                cinder.delete_volume(volume.id)
 
     def delete(self, instance_id: str) -> bool:
         """True when no server is left of the instance."""

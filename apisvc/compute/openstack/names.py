@@ -42,6 +42,8 @@ STARTED, RESTARTS = "apisvc_started", "apisvc_restarts"
 REBOOTS, REBOOTS_BEFORE, REBOOTS_DONE = "apisvc_reboots", "apisvc_reboots_before", "apisvc_reboots_done"
 #: ``yes`` when it is to have a public address, which may be there before the server tells of it.
 PUBLIC = "apisvc_public"
+#: ``yes`` when Nova is to make volumes for it.
+VOLUMES = "apisvc_volumes"
 #: The flavor that a resize was asked for.
 RESIZE = "apisvc_resize"
 _PREFIX = "apisvc_"
@@ -80,6 +82,11 @@ def tenant_tag(tenant_id: str) -> str:
     return f"apisvc-tenant:{tenant_id}"
 
 
+def volume(server_id: str) -> str:
+    """The name that Nova gives to each volume that it makes empty for a server."""
+    return f"{server_id}-blank-vol"
+
+
 def note(owner: str, instance_id: str) -> str:
     """The description of a floating address."""
     return f"apisvc {owner} instance {instance_id}"
@@ -103,6 +110,7 @@ def metadata(owner: str, workload: base.Workload) -> dict[str, str]:
         RESTART: workload.restart_policy,
         POWER: "running",
         **({PUBLIC: "yes"} if workload.public_address else {}),
+        **({VOLUMES: "yes"} if workload.volumes else {}),
         REBOOTS: str(workload.reboots),
         REBOOTS_DONE: str(workload.reboots),
     }

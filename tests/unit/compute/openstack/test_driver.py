@@ -261,6 +261,27 @@ class TestVolumes(scripted.ScriptedCase):
         self.assertEqual({True}, {disk["delete_on_termination"] for disk in disks})
         self.assertEqual({"fast"}, {disk["volume_type"] for disk in disks})
 
+    def test_what_was_made_for_a_server_that_never_was_goes_first(self):
+        cinder = self.services["block-storage"]
+        self.http.get(cinder, json={"versions": [self._version("v3.0", f"{cinder}/")]})
+        self.http.get(f"{cinder}/", json={"versions": [self._version("v3.0", f"{cinder}/")]})
+        self.http.delete(f"{cinder}/volumes/v1", status_code=202)
+        self.http.delete(f"{NOVA}/servers/server-1", status_code=204)
+        mine = {"status": "ERROR", "OS-SRV-USG:launched_at": None, "metadata": {names.VOLUMES: "yes"}}
+        self.servers(scripted.server(**mine))
+        for status, deleted in (("creating", 0), ("available", 1)):
+            found = {"id": "v1", "status": status, "name": "server-1-blank-vol"}
+            self.http.get(f"{cinder}/volumes/detail", json={"volumes": [found]})
+            try:
+                self.assertFalse(self.driver.delete("i", "tenant-1", deadline=soon()))
+            except base.Unavailable:
+                self.assertEqual("creating", status)
+            self.assertEqual(deleted, len(self.asked("DELETE", "/volumes/v1")))
+            self.assertEqual(deleted, len(self.asked("DELETE", "/servers/server-1")))
+        self.assertEqual(
+            {"server-1-blank-vol"}, {one.qs["name"][0] for one in self.asked("GET", "/volumes/detail")}
+        )
+
 
 class TestPower(scripted.ScriptedCase):
     def setUp(self):

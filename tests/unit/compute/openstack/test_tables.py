@@ -93,6 +93,7 @@ class TestFaults(unittest.TestCase):
             ("Build of instance 1 aborted: Failed to allocate the network(s)", base.Unavailable),
             ("Build of instance 1 aborted: Image 2 is not active.", base.InvalidSpec),
             ("VolumeSizeExceedsAvailableQuota: quota exceeded", base.BackendQuota),
+            (f"Build aborted: Volume {'1' * 36} did not finish being created even after", base.Unavailable),
         ):
             with self.subTest(text=text):
                 self.assertIs(expected, faults.of_server(500, text).error)
