@@ -21,7 +21,7 @@ from kubernetes.client.rest import ApiException
 
 from tests.functional import deployment
 from tools import processes
-from tools.kubernetes import lab, node
+from tools.kubernetes import lab, node, programs
 
 #: There is one like it wherever tests run: on the lab's node, or to be had by a cluster's own.
 IMAGE = "docker.io/library/busybox:1"
@@ -66,6 +66,8 @@ class Lab(fixtures.Fixture):
     ) -> None:
         # Here, for a fixture that is being set up cannot skip its test.
         require_lab()
+        if kwok and not programs.kubernetes().has("kwok"):
+            raise unittest.SkipTest("NOT RUN: its nodes are kwok's, which comes with Go only")
         super().__init__()
         self.kwok = kwok
         self.real = real

@@ -34,7 +34,7 @@ class TestAsking(compute.ComputeSuite, unittest.TestCase):
 
     def _cluster_of_its_own(self) -> rights.Rights:
         """The rights on one whose nodes no other test needs, which runs beside this one, and nobody else."""
-        own = clusters.Lab(kwok=1)
+        own = clusters.Lab(real=True)
         self.addCleanup(own.cleanUp)
         own.setUp()
         given = rights.Rights(own.kubeconfig)

@@ -33,11 +33,13 @@ class Programs:
 
     folder: pathlib.Path
 
+    def has(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
     def path(self, name: str) -> str:
-        found = self.folder / name
-        if not found.exists():
+        if not self.has(name):
             raise places.LabError(f"there is no {name} in {self.folder}: it comes with Go only")
-        return str(found)
+        return str(self.folder / name)
 
     @functools.cached_property
     def minor(self) -> int:
