@@ -59,6 +59,11 @@ class Faulty(testtools.TestCase):
             and found["status"]["observed_generation"] == found["generation"]
         }
 
+    def made_again(self, instance: str, before: str) -> bool:
+        """Whether its pod is another than ``before``."""
+        pod = self.cluster.pod(self.acme, instance)
+        return pod is not None and pod.metadata.uid != before
+
     def until_active(self, tenant: str, wanted: set[str]) -> None:
         clusters.wait_for(
             lambda: f"all active but {wanted - self.active(tenant)}: {self.service.log('worker.log')}",
@@ -142,10 +147,6 @@ class Proxied(Faulty):
         path.write_text(json.dumps(known))
         return {"east": str(path)}
 
-    def made_again(self, instance: str, before: str) -> bool:
-        pod = self.cluster.pod(self.acme, instance)
-        return pod is not None and pod.metadata.uid != before
-
 
 class TestWatch(Proxied):
     def test_cut_and_silent(self) -> None:
@@ -199,12 +200,11 @@ class TestBehindOurBack(Faulty):
         self.service.until("acme", one, "active")
         before = self.cluster.pod(self.acme, one).metadata.uid
         self.cluster.delete_pod(self.acme, one)
-
-        def again() -> bool:
-            pod = self.cluster.pod(self.acme, one)
-            return pod is not None and pod.metadata.uid != before
-
-        clusters.wait_for(lambda: f"made again: {self.service.log('worker.log')}", again, NOTICED)
+        clusters.wait_for(
+            lambda: f"made again: {self.service.log('worker.log')}",
+            lambda: self.made_again(one, before),
+            NOTICED,
+        )
         self.service.until("acme", one, "active")
         self.assert_real(self.acme, {one})
 
