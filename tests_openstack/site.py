@@ -81,6 +81,10 @@ class Site(fixtures.Fixture):
         answer = self.service.call("DELETE", f"/v1/tenants/{tenant}/instances/{instance}")
         assert answer.status_code == 202, answer.text
 
+    def status(self, tenant: str, instance: str) -> Any:
+        """Of the instance, as the API tells it."""
+        return self.service.call("GET", f"/v1/tenants/{tenant}/instances/{instance}").json()["status"]
+
     # Judging
 
     def servers(self) -> list[Any]:

@@ -40,11 +40,8 @@ class TestVolumesDie(testtools.TestCase):
             with cloud.without(name):
                 one = place.create(tenant, volumes=[1])
                 made.add(one)
-                path = f"/v1/tenants/{tenant}/instances/{one}"
                 found = deployment.wait_for(
-                    f"{name} is missed",
-                    lambda path=path: place.service.call("GET", path).json()["status"]["fault"],
-                    site.CONVERGED,
+                    f"{name} is missed", lambda one=one: place.status(tenant, one)["fault"], site.CONVERGED
                 )
                 self.assertTrue(found["retryable"], found)
         place.converge(tenant, made)
@@ -100,10 +97,9 @@ class TestHanging(testtools.TestCase):
         deployment.wait_for("the cloud is being waited for", lambda: between.waited, site.CONVERGED)
         made = [place.create(other, backend="first") for _ in range(20)]
         for instance in made:
-            path = f"/v1/tenants/{other}/instances/{instance}"
             deployment.wait_for(
                 f"{instance} is active",
-                lambda path=path: place.service.call("GET", path).json()["status"]["state"] == "active",
+                lambda instance=instance: place.status(other, instance)["state"] == "active",
                 site.CONVERGED,
             )
         states = {one["status"]["state"] for one in place.service.instances(private)}

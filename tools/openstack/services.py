@@ -101,10 +101,10 @@ def launch(lab: layout.Lab, name: str) -> None:
         own = {"GUNICORN_CMD_ARGS": f"--config {lab.folder}/etc/gunicorn.conf.py"}
         own |= {"WSGI_APP": APIS[name], "WSGI_PORT": str(lab.ports[name])}
         command = [lab.program("gunicorn")]
-    elif name in CINDER:
+    elif name == "cinder-volume":
+        command, own = [lab.program("python"), str(layout.HERE / "cinder_volume.py")], {}
+    elif name == "cinder-scheduler":
         command, own = [lab.program(name)], {}
-        if name == "cinder-volume":
-            command = [lab.program("python"), str(layout.HERE / "cinder_volume.py")]
     else:
         command, own = [lab.program(name)], {}
         host = name.removeprefix("nova-compute-")
