@@ -10,7 +10,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from apisvc import app, errors, plugins
+from apisvc import app, errors, plugins, turns
 from apisvc.auth import base as auth
 from apisvc.commands import server
 from apisvc.compute import base as compute
@@ -150,6 +150,11 @@ class Gate:
             begin(self._assembly, deadline=begun + seconds)
         except errors.ApisvcError as error:
             LOG.warning("This process serves before it is ready: %s", error.detail)
+
+    def ahead(self, deadline: float) -> turns.Asked | None:
+        """What :meth:`.Mirror.ahead` says; None where there is no mirror, and each read sees the present by itself."""
+        store = self._assembly.store
+        return store.ahead(deadline) if isinstance(store, mirror.Mirror) else None
 
     def _examine(self, listener: str) -> errors.ApisvcError | None:
         # NOTE: Several threads may come here at once; all find the same.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.compute import base as compute
 
 LOG = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ class Call(Generic[T]):
 
         :raises DriverError: what it raised, or Timeout when it has not ended by ``deadline``.
         """
+        turns.waits()
         if not self._ended.wait(max(0.0, deadline - time.monotonic())):
             with self._lock:
                 late = not self._ended.is_set()

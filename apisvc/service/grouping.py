@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.service import context, transaction
 from apisvc.storage import base as storage
 
@@ -128,6 +128,7 @@ class Grouping:
 
     def _settle(self, member: "_Member") -> None:
         """Until it is known what became of it, or its time is over."""
+        turns.waits()
         with self._mutex:
             member.leads = not self._led
             self._led = True

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.model import codec, events, keys, replays
 from apisvc.service import context, secrets
 from apisvc.storage import base as storage
@@ -69,6 +69,7 @@ class Transactor:
                 if time.monotonic() + pause >= ctx.deadline:
                     raise errors.Contention() from None
             # Others won; let them finish before trying again.
+            turns.waits()
             time.sleep(random.uniform(0, pause))
             pause = min(pause * 2, LONGEST_PAUSE)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.storage import base, forks, metrics
 
 CALLS = (
@@ -49,6 +49,8 @@ class Measured(base.Store):
 
     @contextlib.contextmanager
     def _counted(self, call: str) -> Iterator[None]:
+        if self.remote or call == "commit":
+            turns.waits()
         begun = time.perf_counter()
         try:
             yield

@@ -19,6 +19,8 @@ import requests
 from tests import ports
 
 #: gunicorn's settings as shipped.
+#: As in the settings that are shipped.
+WORKER_CLASS = "apisvc.web.gunicorn_worker.Turns"
 SETTINGS = pathlib.Path(__file__).parents[2] / "etc" / "gunicorn.conf.py"
 
 
@@ -123,7 +125,7 @@ class Deployment(fixtures.Fixture):
 
     def start_api(self, workers: int = 2, threads: int = 8) -> None:
         arguments = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{self.port}", f"--workers={workers}"]
-        arguments += ["-k", "gthread", f"--threads={threads}", *self.gunicorn, "apisvc.main:app"]
+        arguments += ["-k", WORKER_CLASS, f"--threads={threads}", *self.gunicorn, "apisvc.main:app"]
         self.api = self._spawn(arguments, "api.log")
         wait_for("the API answers", self.answers)
 

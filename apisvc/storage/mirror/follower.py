@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.storage import base, metrics
 from apisvc.storage.mirror import gate, records
 
@@ -69,18 +69,22 @@ class Follower:
         :raises StoreUnavailable: the store does not say it, or the copy did not come so far in time.
         """
         self._start()
-        begun = time.monotonic()
-        revision = self._gate.revision(until)
+        revision, begun = turns.asked() or self._ask(until)
         self.reach(revision, until)
         # NOTE: Without the lock: of two threads the one may undo what the other says, which makes it look older.
         if self.complete_at is None or self.complete_at < begun:
             self.complete_at = begun
         return revision
 
+    def _ask(self, until: float) -> turns.Asked:
+        begun = time.monotonic()
+        return self._gate.revision(until), begun
+
     def reach(self, revision: int, until: float) -> None:
         """Wait until the copy has come to ``revision``."""
         if self.has(revision):
             return  # PERF: nearly always, and without the lock
+        turns.waits()
         with self.changed:
             if not self.changed.wait_for(
                 lambda: self.has(revision) or self._closed,

@@ -14,12 +14,16 @@ The call is shared: one is in flight at a time, and all reads that wait when it
 starts share its answer. So its cost does not grow with the number of readers.
 Where several do share it, the next one starts only when no more of them come,
 for a moment: fewer calls then serve as many.
+
+Who has the requests served in turns (:mod:`apisvc.turns`) may ask ahead of them:
+a call that started after a request had come in serves its read as well, though
+that begins later.
 """
 
 import threading
 import time
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.storage import base
 
 #: As many readers must have shared a call for the next one to wait for others.
@@ -63,6 +67,7 @@ class Gate:
 
         :raises StoreUnavailable: the store did not say in time.
         """
+        turns.waits()
         while True:
             answer, own = self._round(deadline)
             if isinstance(answer, int):

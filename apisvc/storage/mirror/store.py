@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.model import keys
 from apisvc.storage import base, forks
 from apisvc.storage.mirror import follower as followers
@@ -110,6 +110,14 @@ class Mirror(base.Store):
     @property
     def _moment(self) -> "_Moment | None":
         return getattr(self._here, "moment", None)
+
+    def ahead(self, deadline: float) -> turns.Asked | None:
+        """The current revision, for reads that are about to begin; None: it is not known in time."""
+        begun = time.monotonic()
+        try:
+            return self._store.revision(deadline=deadline), begun
+        except errors.StoreUnavailable:
+            return None
 
     # Everything else is the store's
 

@@ -2,11 +2,12 @@
 
 import threading
 import time
+from unittest import mock
 
 import fixtures
 import testtools
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.storage import base
 from apisvc.storage.mirror import follower, gate
 from apisvc.storage.mirror import store as mirror
@@ -333,6 +334,22 @@ class TestMirror(testtools.TestCase):
         self.store.away = True
         with self.mirror.reading(max_stale=60):
             self.assertRaises(errors.StoreUnavailable, self.read, "a", 0.1)
+
+    def test_what_was_asked_ahead_is_not_asked_again(self):
+        self.useFixture(fixtures.MonkeyPatch("apisvc.storage.mirror.follower.QUIET", 600.0))
+        self.mirror.get(["a"])
+        self.store.commit([], [base.Put("a", b"new")])
+        asked = self.mirror.ahead(soon())
+        calls = self.store.revisions
+        with mock.patch.object(turns, "asked", return_value=asked):
+            self.assertEqual(b"new", self.mirror.get(["a"]).records["a"].value)
+        self.assertEqual(calls, self.store.revisions)
+        # The copy had all that was there when that was asked; it is not known of any later moment.
+        self.assertEqual(asked[1], self.mirror.follower.complete_at)
+
+    def test_a_store_that_is_away_is_not_asked_ahead(self):
+        self.store.away = True
+        self.assertIsNone(self.mirror.ahead(soon(1)))
 
     def test_the_age_counts_from_when_it_was_last_known_to_be_current(self):
         """Also without readers it keeps looking."""

@@ -1,0 +1,238 @@
+"""One thread at a time; who waits keeps nobody waiting; and what is asked ahead is asked late enough."""
+
+import itertools
+import random
+import threading
+import time
+from concurrent import futures
+from typing import Any
+from unittest import mock
+
+import testtools
+
+from apisvc import turns
+
+SOON = 10.0
+
+
+class TestPool(testtools.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.revisions = itertools.count(1)
+        self.asks: list[float] = []
+
+    def ask(self, deadline: float) -> turns.Asked | None:
+        self.asks.append(deadline)
+        return next(self.revisions), time.monotonic()
+
+    def pool(self, threads: int = 4, ask: Any = None, tick: float | None = None) -> turns.Pool:
+        """A pool whose tasks came unless their first argument is False; ``tick``: as good as never by default."""
+        self._patch("TICK", 600.0 if tick is None else tick)
+        pool = turns.Pool(threads, ask or self.ask, lambda *arguments: arguments[:1] != (False,))
+        self.addCleanup(pool.shutdown, wait=True)
+        return pool
+
+    def _patch(self, name: str, value: float) -> None:
+        patched = mock.patch.object(turns, name, value)
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def held(self, pool: turns.Pool) -> tuple[threading.Event, "futures.Future[Any]"]:
+        """A task that looks at the revision and has the turn until the event is set."""
+        begun, release = threading.Event(), threading.Event()
+        self.addCleanup(release.set)
+
+        def hold() -> None:
+            turns.asked()
+            begun.set()
+            release.wait(SOON)
+
+        future = pool.submit(hold)
+        self.assertTrue(begun.wait(SOON))
+        return release, future
+
+    def test_tasks_run_one_at_a_time_in_the_order_they_came(self) -> None:
+        pool = self.pool()
+        running: list[int] = []
+        seen: list[int] = []
+
+        def work(number: int) -> int:
+            running.append(number)
+            self.assertEqual(1, len(running))
+            seen.append(number)
+            running.remove(number)
+            return number * 2
+
+        made = [pool.submit(work, number) for number in range(200)]
+        self.assertEqual([number * 2 for number in range(200)], [one.result(SOON) for one in made])
+        self.assertEqual(list(range(200)), seen)
+
+    def test_an_error_is_the_task_s_own(self) -> None:
+        pool = self.pool(threads=1)
+        broken = pool.submit(lambda: 1 // 0)
+        self.assertRaises(ZeroDivisionError, broken.result, SOON)
+        self.assertEqual(3, pool.submit(lambda: 3).result(SOON))
+
+    def test_who_says_that_it_waits_keeps_nobody_waiting(self) -> None:
+        pool = self.pool()
+        other = threading.Event()
+
+        def wait() -> bool:
+            turns.waits()
+            return other.wait(SOON)
+
+        first = pool.submit(wait)
+        pool.submit(other.set).result(SOON)
+        self.assertTrue(first.result(SOON))
+
+    def test_who_does_not_say_so_is_found_out(self) -> None:
+        pool = self.pool(tick=0.01)
+        other = threading.Event()
+        first = pool.submit(other.wait, SOON)
+        pool.submit(other.set).result(SOON)
+        self.assertTrue(first.result(SOON))
+
+    def test_what_is_done_is_told_though_the_next_one_waits(self) -> None:
+        pool = self.pool()
+        release, first = self.held(pool)
+        second = pool.submit(lambda: "done")
+        never = threading.Event()
+        self.addCleanup(never.set)
+
+        def wait() -> None:
+            turns.waits()
+            never.wait(SOON)
+
+        third = pool.submit(wait)
+        release.set()
+        self.assertEqual("done", second.result(SOON))
+        first.result(SOON)
+        self.assertFalse(third.done())
+
+    def test_with_all_threads_waiting_the_next_one_comes_when_one_is_through(self) -> None:
+        pool = self.pool(threads=2)
+        release = threading.Event()
+
+        def wait() -> None:
+            turns.waits()
+            release.wait(SOON)
+
+        waiting = [pool.submit(wait) for _ in range(2)]
+        last = pool.submit(lambda: "last")
+        self.assertFalse(last.done())
+        release.set()
+        self.assertEqual("last", last.result(SOON))
+        futures.wait(waiting, SOON)
+
+    def test_outside_of_a_pool_nothing_is_known(self) -> None:
+        turns.waits()
+        self.assertIsNone(turns.asked())
+
+    def test_for_all_that_came_meanwhile_it_is_asked_once(self) -> None:
+        pool = self.pool()
+        release, _ = self.held(pool)
+        made = [
+            pool.submit(lambda *came: (turns.asked(), turns.asked()), came) for came in (True, True, False)
+        ]
+        self.assertEqual([], self.asks)
+        release.set()
+        (one, again), (two, _), (new, _) = (future.result(SOON) for future in made)
+        self.assertIsNotNone(one)
+        self.assertEqual(one, two)
+        self.assertIsNone(again, "a request that must look anew asks for itself")
+        self.assertIsNone(new, "it may come after the store was asked")
+        self.assertEqual(1, len(self.asks))
+
+    def test_what_comes_after_the_asking_is_not_served_with_its_answer(self) -> None:
+        asked, answer = threading.Event(), threading.Event()
+        self.addCleanup(answer.set)
+
+        def ask(deadline: float) -> turns.Asked:
+            begun = time.monotonic()
+            asked.set()
+            answer.wait(SOON)
+            return next(self.revisions), begun
+
+        pool = self.pool(ask=ask)
+        release, _ = self.held(pool)
+        early = [pool.submit(turns.asked) for _ in range(2)]
+        release.set()
+        self.assertTrue(asked.wait(SOON))
+        late = pool.submit(turns.asked)
+        answer.set()
+        self.assertEqual([1, 1], [future.result(SOON)[0] for future in early])
+        self.assertIsNone(late.result(SOON), "alone it asks for itself")
+
+    def test_nobody_who_looks_means_that_nobody_asks(self) -> None:
+        pool = self.pool()
+        release, _ = self.held(pool)
+        for future in [pool.submit(str, number) for number in range(5)]:
+            release.set()
+            future.result(SOON)
+        asks = len(self.asks)
+        self.assertLessEqual(asks, 1, "the first batch could not know")
+        gate = threading.Event()
+        pool.submit(gate.wait, SOON)
+        made = [pool.submit(str, number) for number in range(5)]
+        gate.set()
+        futures.wait(made, SOON)
+        self.assertEqual(asks, len(self.asks))
+
+    def test_a_store_that_hangs_keeps_nobody_from_asking_for_itself(self) -> None:
+        never = threading.Event()
+
+        def ask(deadline: float) -> None:
+            never.wait(SOON)
+
+        pool = self.pool(ask=ask, tick=0.01)
+        self.addCleanup(never.set)
+        release, _ = self.held(pool)
+        made = [pool.submit(turns.asked) for _ in range(3)]
+        release.set()
+        self.assertEqual([None] * 3, [future.result(SOON) for future in made])
+
+    def test_an_ask_that_breaks_is_logged_and_the_tasks_run(self) -> None:
+        pool = self.pool(ask=mock.Mock(side_effect=ValueError("closed")))
+        release, _ = self.held(pool)
+        made = [pool.submit(turns.asked) for _ in range(2)]
+        with self.assertLogs(turns.LOG, "ERROR"):
+            release.set()
+            self.assertEqual([None, None], [future.result(SOON) for future in made])
+
+    def test_what_was_begun_is_finished_at_the_end(self) -> None:
+        pool = self.pool()
+        release, first = self.held(pool)
+        second = pool.submit(lambda: "done")
+        threading.Timer(0.05, release.set).start()
+        pool.shutdown(wait=True)
+        first.result(0)
+        self.assertEqual("done", second.result(0))
+        self.assertRaises(RuntimeError, pool.submit, str)
+
+    def test_what_was_not_begun_can_be_cancelled(self) -> None:
+        pool = self.pool()
+        release, first = self.held(pool)
+        second = pool.submit(str)
+        pool.shutdown(wait=False, cancel_futures=True)
+        release.set()
+        first.result(SOON)
+        self.assertTrue(second.cancelled())
+
+    def test_a_crowd_of_all_kinds_is_served_to_the_last(self) -> None:
+        pool = self.pool(threads=6, tick=0.002)
+        chance = random.Random(7)
+
+        def work(kind: int) -> turns.Asked | None:
+            if kind == 0:
+                time.sleep(0.005)  # and says nothing
+            elif kind == 1:
+                turns.waits()
+                time.sleep(0.001)
+            return turns.asked()
+
+        def client(kinds: list[int]) -> int:
+            return sum(pool.submit(work, kind).exception(SOON) is None for kind in kinds)
+
+        plans = [[chance.randrange(6) for _ in range(100)] for _ in range(8)]
+        with futures.ThreadPoolExecutor(8) as clients:
+            self.assertEqual([100] * 8, list(clients.map(client, plans)))
