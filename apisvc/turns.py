@@ -24,12 +24,10 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds after which the turn is taken from a thread that is still at the same request.
 TICK = 0.01
-#: As many requests must have come for the revision to be asked ahead of them.
-SEVERAL = 2
-#: As many must have been in a batch for the next one to wait for others; so long it
-#: waits, again and again while others come, and at most.
-CROWD, LULL, LINGER = 4, 0.00001, 0.004
-#: Seconds that this may take; then each asks for itself, with its own deadline.
+#: A batch of so many has the revision asked ahead, and makes the next one wait for others: so long, again and
+#: again while others come, and at most.
+SEVERAL, LULL, LINGER = 2, 0.00001, 0.004
+#: Seconds that the asking may take; then each asks for itself, with its own deadline.
 PATIENCE = 1.0
 
 #: A revision of the store, and the instant (``time.monotonic()``) at which it began to be asked.
@@ -105,8 +103,8 @@ class Pool(futures.Executor):
         #: Whether requests look at the revision; they say so in :func:`asked`.
         self.wanted = False
         self._asking = False
-        #: Guards who has the turn, who is idle, and the making of a batch.
-        self._mutex = threading.Lock()
+        #: Guards who has the turn, who is idle, and the making of a batch. gunicorn shuts down within a signal handler.
+        self._mutex = threading.RLock()
         self._holder: _Thread | None = None
         self._idle: list[_Thread] = []
         self._coming: deque[_Task] = deque()
@@ -225,7 +223,7 @@ class Pool(futures.Executor):
                 self._tell()
                 if not self._coming:
                     return
-                if self._shared >= CROWD:
+                if self._shared >= SEVERAL:
                     self._linger()
                 self._gather(thread)
                 continue

@@ -21,8 +21,7 @@ class Role(enum.StrEnum):
 
     def capped(self, cap: "Role | None") -> "Role":
         """The lesser of the two."""
-        order = list(Role)
-        return self if cap is None else max(self, cap, key=order.index)
+        return self if cap is None else max(self, cap, key=list(Role).index)
 
 
 #: PERF: asked with every request.

@@ -32,6 +32,7 @@ Ids are UUIDs of version 7, so records lie in the order of their creation.
 Names in keys are percent-encoded, so that they cannot leave their place.
 """
 
+import functools
 import re
 import urllib.parse
 
@@ -72,6 +73,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 NO_TENANT = "-"
 
 
+@functools.lru_cache(maxsize=4096)  # PERF: what is asked for is asked for again; half a dozen in each request
 def join(prefix: str, *parts: str) -> str:
     """``prefix`` followed by the parts, each made safe, with ``/`` between them."""
     # PERF: Nearly all parts are ids; looking is much cheaper than quoting.

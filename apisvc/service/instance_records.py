@@ -1,5 +1,6 @@
 """Where instances are kept, what each write to one needs, and its event."""
 
+import functools
 from typing import Any
 
 from apisvc.model import events, instances, keys, tenants
@@ -7,6 +8,7 @@ from apisvc.service import records, transaction
 from apisvc.service import tenants as tenant_rules
 
 
+@functools.lru_cache(maxsize=1024)  # PERF: asked with every request
 def named(tenant_id: str) -> records.Named[instances.Instance]:
     """The instances of a tenant."""
     return records.Named(
