@@ -62,6 +62,14 @@ def asked() -> Asked | None:
     return found
 
 
+def linger(count: Callable[[], int], lull: float, longest: float) -> None:
+    """Sleep for ``lull`` seconds, again and again while ``count()`` grows, and ``longest`` at most."""
+    end, seen = time.monotonic() + longest, -1
+    while (now := count()) > seen and time.monotonic() < end:
+        seen = now
+        time.sleep(lull)
+
+
 @dataclasses.dataclass(slots=True)
 class _Task:
     future: "futures.Future[Any]"
@@ -188,13 +196,12 @@ class Pool(futures.Executor):
                 self._holder = None
             if self._holder is None and self._pending():
                 self._holder = thread
-            elif self._closed.is_set():
+                self._taken.set()
+                return True
+            if self._closed.is_set():
                 return False
-            else:
-                self._idle.append(thread)
-        if self._holder is not thread:
-            thread.called.acquire()
-        self._taken.set()
+            self._idle.append(thread)
+        thread.called.acquire()
         return True
 
     def _watch(self) -> None:
@@ -204,11 +211,11 @@ class Pool(futures.Executor):
             holder, steps = self._holder, self._steps
             if holder is None:
                 self._taken.clear()
-                if self._holder is None:
-                    continue
-                self._taken.set()
+                if self._holder is not None:
+                    self._taken.set()
+                continue
             self._closed.wait(TICK)
-            if holder is not None and self._steps == steps:
+            if self._steps == steps:
                 self.give_up(holder)
 
     # What it does
@@ -224,7 +231,8 @@ class Pool(futures.Executor):
                 if not self._coming:
                     return
                 if self._shared >= SEVERAL:
-                    self._linger()
+                    # Who was served together asks again together, but the polling thread finds them one by one.
+                    linger(lambda: len(self._coming), LULL, LINGER)
                 self._gather(thread)
                 continue
             if not task.future.set_running_or_notify_cancel():
@@ -238,13 +246,6 @@ class Pool(futures.Executor):
             else:
                 self._done.append((task.future, result))
         self._tell()
-
-    def _linger(self) -> None:
-        """Those who were served together ask again together, but the polling thread finds them one by one."""
-        end, seen = time.monotonic() + LINGER, 0
-        while len(self._coming) > seen and time.monotonic() < end:
-            seen = len(self._coming)
-            time.sleep(LULL)
 
     def _gather(self, thread: _Thread) -> None:
         """Make all that has come a batch, and ask for it what it will want to know."""

@@ -162,7 +162,8 @@ class Grouping:
         try:
             while leader.outcome is None:
                 if self._shared >= CROWD:
-                    self._linger()
+                    # Those of a crowd who are just coming need no commit of their own then.
+                    turns.linger(lambda: len(self._waiting), LULL, GATHERING)
                 group = self._gather(leader)
                 try:
                     self._commit(group, leader.ctx.deadline, afresh)
@@ -191,14 +192,6 @@ class Grouping:
             self._waiting = twins
             self._shared = len(group)
             return group
-
-    def _linger(self) -> None:
-        """Until no more of a crowd come for a moment, so that they need one commit and not two."""
-        end = time.monotonic() + GATHERING
-        seen = -1
-        while len(self._waiting) > seen and time.monotonic() < end:
-            seen = len(self._waiting)
-            time.sleep(LULL)
 
     def _commit(self, group: Sequence["_Member"], deadline: float, afresh: bool) -> None:
         """Work and commit, and tell those who had a place in it. What cannot be told of, was not written.

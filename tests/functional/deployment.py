@@ -18,8 +18,7 @@ import requests
 
 from tests import ports
 
-#: gunicorn's settings as shipped.
-#: As in the settings that are shipped.
+#: The worker class of gunicorn's settings as shipped, and these.
 WORKER_CLASS = "apisvc.web.gunicorn_worker.Turns"
 SETTINGS = pathlib.Path(__file__).parents[2] / "etc" / "gunicorn.conf.py"
 

@@ -11,6 +11,7 @@ from unittest import mock
 import testtools
 
 from apisvc import turns
+from tests.functional import deployment
 
 SOON = 10.0
 
@@ -236,3 +237,5 @@ class TestPool(testtools.TestCase):
         plans = [[chance.randrange(6) for _ in range(100)] for _ in range(8)]
         with futures.ThreadPoolExecutor(8) as clients:
             self.assertEqual([100] * 8, list(clients.map(client, plans)))
+        deployment.wait_for("all threads are idle", lambda: len(pool._idle) >= 6)
+        self.assertEqual(6, len(pool._idle), "one is there twice, and will be given a turn while it is busy")

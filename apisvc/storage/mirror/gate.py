@@ -100,7 +100,7 @@ class Gate:
     def _lead(self, deadline: float) -> int | errors.StoreUnavailable:
         """Make the call, for all who wait when it starts."""
         if self._shared >= CROWD:
-            self._gather()
+            turns.linger(lambda: len(self._waiting), LULL, GATHERING)
         with self._mutex:
             group, self._waiting = self._waiting, []
             self._shared = len(group) + 1
@@ -121,10 +121,3 @@ class Gate:
             for waiter in group:
                 waiter.called.release()
         return answer
-
-    def _gather(self) -> None:
-        end = time.monotonic() + GATHERING
-        seen = -1
-        while len(self._waiting) > seen and time.monotonic() < end:
-            seen = len(self._waiting)
-            time.sleep(LULL)
