@@ -4,29 +4,29 @@ Python runs one thread at a time anyhow. Where each request has a thread of its 
 they interrupt each other all the time, and ask the store one after the other for the
 revision that each must see. Here the thread that has the turn takes all that has come
 (a *batch*), has the revision asked once for the whole of it, serves one request after
-the other, and hands their connections back together.
+the other, and hands them back together.
 
 A thread that is going to wait says so, with :func:`waits`, and another goes on with
 the batch; one that does not say so is found out after :data:`TICK`. Without a
 :class:`Pool`, under another server, nothing here does anything.
 """
 
-import dataclasses
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent import futures
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 LOG = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 #: Seconds after which the turn is taken from a thread that is still at the same request.
 TICK = 0.01
-#: A batch of so many has the revision asked ahead, and makes the next one wait for others: so long, again and
-#: again while others come, and at most.
-SEVERAL, LULL, LINGER = 2, 0.00001, 0.004
+#: A batch of so many has the revision asked ahead.
+SEVERAL = 2
 #: Seconds that the asking may take; then each asks for itself, with its own deadline.
 PATIENCE = 1.0
 
@@ -37,7 +37,7 @@ Asked = tuple[int, float]
 class _Here(threading.local):
     """What this thread is at; outside of a pool nothing."""
 
-    pool: "Pool | None" = None
+    pool: "Pool[Any] | None" = None
     thread: "_Thread | None" = None
     asked: Asked | None = None
 
@@ -70,22 +70,41 @@ def linger(count: Callable[[], int], lull: float, longest: float) -> None:
         time.sleep(lull)
 
 
-@dataclasses.dataclass(slots=True)
-class _Task:
-    future: "futures.Future[Any]"
-    work: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    #: Whether its request has begun to come in.
-    came: bool
+class Task(Generic[T]):
+    """Something to serve, and what came of it, as a ``concurrent.futures.Future`` has it."""
+
+    __slots__ = ("_error", "_result", "came", "item")
+
+    def __init__(self, item: T, came: bool) -> None:
+        self.item = item
+        #: Whether its request had begun to come in when it was submitted.
+        self.came = came
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def result(self) -> Any:
+        """What the work returned; or its error, raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def cancelled(self) -> bool:
+        return False
+
+    def serve(self, work: Callable[[T], Any]) -> None:
+        try:
+            self._result = work(self.item)
+        except BaseException as error:
+            self._error = error
 
 
-class _Batch:
+class _Batch(Generic[T]):
     """What had come when the turn came to it; ``asked`` is good for those of its requests that came."""
 
     __slots__ = ("asked", "tasks")
 
-    def __init__(self) -> None:
-        self.tasks: deque[_Task] = deque()
+    def __init__(self, tasks: Iterable[Task[T]] = ()) -> None:
+        self.tasks = deque(tasks)
         self.asked: Asked | None = None
 
 
@@ -97,17 +116,28 @@ class _Thread:
         self.called.acquire()
 
 
-class Pool(futures.Executor):
-    """An executor of up to ``threads`` tasks at a time, of which one runs and the others wait for something.
+class Pool(Generic[T]):
+    """Up to ``threads`` threads, of which one does ``work`` and the others wait for something.
 
     ``ask(deadline)`` is the store's revision, or None where nobody needs it or it is
-    not known in time. ``came(*arguments)`` says of a task whether what it answers
-    had begun to come in when it was submitted: only for that may be asked ahead of it.
+    not known in time. ``came(item)`` says of what is submitted whether its request had
+    begun to come in: only for that may be asked ahead of it. ``told`` gets the tasks
+    that are done, several at once, in one of the threads.
     """
 
-    def __init__(self, threads: int, ask: Callable[[float], Asked | None], came: Callable[..., bool]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        work: Callable[[T], Any],
+        *,
+        ask: Callable[[float], Asked | None],
+        came: Callable[[T], bool],
+        told: Callable[[list[Task[T]]], None],
+    ) -> None:
+        self._work = work
         self._ask = ask
         self._came = came
+        self._told = told
         #: Whether requests look at the revision; they say so in :func:`asked`.
         self.wanted = False
         self._asking = False
@@ -115,14 +145,12 @@ class Pool(futures.Executor):
         self._mutex = threading.RLock()
         self._holder: _Thread | None = None
         self._idle: list[_Thread] = []
-        self._coming: deque[_Task] = deque()
-        self._batch = _Batch()
+        self._coming: deque[Task[T]] = deque()
+        self._batch: _Batch[T] = _Batch()
         #: Tasks that are done and not yet told: telling wakes the thread that polls the connections.
-        self._done: deque[tuple[futures.Future[Any], Any]] = deque()
+        self._done: deque[Task[T]] = deque()
         #: Grows with each step of whoever has the turn.
         self._steps = 0
-        #: How many were in the last batch.
-        self._shared = 0
         self._closed = threading.Event()
         #: Set while somebody has the turn, and a little longer.
         self._taken = threading.Event()
@@ -134,26 +162,20 @@ class Pool(futures.Executor):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "futures.Future[Any]":
-        if kwargs:
-            raise TypeError("a task takes no keyword arguments")
+    def submit(self, items: Iterable[T]) -> None:
+        """Have the work done for each of ``items``, which came together; :class:`RuntimeError` after the end."""
         if self._closed.is_set():
             raise RuntimeError("the pool is shut down")
-        future: futures.Future[Any] = futures.Future()
-        self._coming.append(_Task(future, fn, args, self._came(*args)))
+        self._coming.extend([Task(item, self._came(item)) for item in items])
         # NOTE: In this order; who gives up the turn looks for tasks after that.
         if self._holder is None:
             self._hand_on()
-        return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """What has been begun is finished; with ``wait``, before this returns."""
+    def shutdown(self, wait: bool = True) -> None:
+        """What has been submitted is finished; with ``wait``, before this returns."""
         with self._mutex:
             self._closed.set()
             idle, self._idle = self._idle, []
-        for tasks in (self._coming, self._batch.tasks) if cancel_futures else ():
-            while tasks:
-                tasks.popleft().future.cancel()
         for thread in idle:
             thread.called.release()
         self._taken.set()
@@ -182,7 +204,12 @@ class Pool(futures.Executor):
                 return
             self._holder = thread = self._idle.pop()
         thread.called.release()
-        self._taken.set()
+        self._take()
+
+    def _take(self) -> None:
+        """Have it watched who has the turn now."""
+        if not self._taken.is_set():  # PERF: to set it again takes a lock
+            self._taken.set()
 
     def _live(self, thread: _Thread) -> None:
         _here.pool, _here.thread = self, thread
@@ -196,7 +223,7 @@ class Pool(futures.Executor):
                 self._holder = None
             if self._holder is None and self._pending():
                 self._holder = thread
-                self._taken.set()
+                self._take()
                 return True
             if self._closed.is_set():
                 return False
@@ -230,21 +257,12 @@ class Pool(futures.Executor):
                 self._tell()
                 if not self._coming:
                     return
-                if self._shared >= SEVERAL:
-                    # Who was served together asks again together, but the polling thread finds them one by one.
-                    linger(lambda: len(self._coming), LULL, LINGER)
                 self._gather(thread)
-                continue
-            if not task.future.set_running_or_notify_cancel():
                 continue
             self._steps += 1
             _here.asked = batch.asked if task.came else None
-            try:
-                result = task.work(*task.arguments)
-            except BaseException as error:
-                task.future.set_exception(error)
-            else:
-                self._done.append((task.future, result))
+            task.serve(self._work)
+            self._done.append(task)
         self._tell()
 
     def _gather(self, thread: _Thread) -> None:
@@ -252,10 +270,7 @@ class Pool(futures.Executor):
         with self._mutex:
             if self._holder is not thread or self._batch.tasks:
                 return
-            self._batch = batch = _Batch()
-            while self._coming:
-                batch.tasks.append(self._coming.popleft())
-            self._shared = len(batch.tasks)
+            self._batch = batch = _Batch(_all(self._coming))
             asks = self.wanted and len(batch.tasks) >= SEVERAL and not self._asking
             self.wanted = False
             self._asking = self._asking or asks
@@ -274,9 +289,14 @@ class Pool(futures.Executor):
 
     def _tell(self) -> None:
         """Hand back what is done."""
-        while self._done:
-            try:
-                future, result = self._done.popleft()
-            except IndexError:
-                return  # another thread is at it too
-            future.set_result(result)
+        if done := _all(self._done):
+            self._told(done)
+
+
+def _all(tasks: deque[Task[T]]) -> list[Task[T]]:
+    """Take all that is in there; other threads may add to it, and take from it."""
+    taken: list[Task[T]] = []
+    with contextlib.suppress(IndexError):
+        while tasks:
+            taken.append(tasks.popleft())
+    return taken

@@ -1,17 +1,36 @@
 """gunicorn's threaded worker, with requests served in turns: ``worker_class = "apisvc.web.gunicorn_worker.Turns"``."""
 
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 from gunicorn.workers import gthread
 
 from apisvc import turns
+from apisvc.web import shares
 
 
 class Turns(gthread.ThreadWorker):  # type: ignore[misc]
-    """``gthread`` as it is, but for the pool of threads."""
+    """``gthread`` as it is, but for the pool of threads, and for who takes a new connection.
 
-    def get_thread_pool(self) -> turns.Pool:
-        return turns.Pool(self.cfg.threads, self._ask, _came)
+    All that is overridden is called in the thread that polls the connections.
+    """
+
+    #: Of all processes of this gunicorn: made by the one that starts the others.
+    _shares: ClassVar[shares.Shares | None] = None
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        if Turns._shares is None:
+            # After a reload the old ones are there beside the new ones for a while.
+            Turns._shares = shares.Shares(2 * self.cfg.workers)
+        self._share = Turns._shares.enter()
+        #: Connections to be served, until this round of polling is through.
+        self._arrived: list[gthread.TConn] = []
+        #: Until when new connections are left to others.
+        self._leaves_until = 0.0
+
+    def get_thread_pool(self) -> "turns.Pool[gthread.TConn]":
+        return turns.Pool(self.cfg.threads, self.handle, ask=self._ask, came=_came, told=self._told)
 
     def _ask(self, deadline: float) -> turns.Asked | None:
         # An application of the deployer's own around ours need not have it.
@@ -19,7 +38,45 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
         asked: turns.Asked | None = ahead(deadline) if ahead else None
         return asked
 
+    # What came together is served together
 
-def _came(conn: Any) -> bool:
+    def enqueue_req(self, conn: gthread.TConn) -> None:
+        self._arrived.append(conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        leaves = self._leaves_until - time.monotonic()
+        super().wait_for_and_dispatch_events(min(timeout, leaves) if leaves > 0 else timeout)
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self.tpool.submit(arrived)
+
+    def _told(self, tasks: "list[turns.Task[gthread.TConn]]") -> None:
+        self.method_queue.defer(self._finish, tasks)
+
+    def _finish(self, tasks: "list[turns.Task[gthread.TConn]]") -> None:
+        for task in tasks:
+            self.finish_request(task.item, task)
+
+    # Each process takes its share of the connections
+
+    def notify(self) -> None:
+        """That this process is well, which gunicorn has it say in every round."""
+        super().notify()
+        self._share.tell(self.nr_conns if self.alive else None)
+
+    def accept(self, listener: Any) -> None:
+        if self._share.takes(self.nr_conns):
+            super().accept(listener)
+            self._share.tell(self.nr_conns)
+        else:
+            self._leaves_until = time.monotonic() + shares.LOOK
+            self.set_accept_enabled(False)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        # gunicorn asks for it in every round.
+        super().set_accept_enabled(enabled and time.monotonic() >= self._leaves_until)
+
+
+def _came(conn: gthread.TConn) -> bool:
     """A connection that is kept alive is served when it is readable; a new one before its request has come."""
     return bool(conn.initialized)

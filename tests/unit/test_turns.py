@@ -4,6 +4,7 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 from unittest import mock
@@ -16,6 +17,44 @@ from tests.functional import deployment
 SOON = 10.0
 
 
+class Job:
+    """A call for the pool, and a future of it."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+        self.future: futures.Future[Any] = futures.Future()
+
+    def run(self) -> Any:
+        return self.function(*self.arguments)
+
+    @property
+    def came(self) -> bool:
+        return self.arguments[:1] != (False,)
+
+
+class Pool(turns.Pool[Job]):
+    """A pool of jobs."""
+
+    def __init__(self, threads: int, ask: Callable[[float], turns.Asked | None]) -> None:
+        super().__init__(threads, Job.run, ask=ask, came=lambda job: job.came, told=self._settle)
+
+    @staticmethod
+    def _settle(tasks: list[turns.Task[Job]]) -> None:
+        for task in tasks:
+            try:
+                task.item.future.set_result(task.result())
+            except BaseException as error:
+                task.item.future.set_exception(error)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> "futures.Future[Any]":
+        return self.calls(Job(function, *arguments))[0]
+
+    def calls(self, *jobs: Job) -> "list[futures.Future[Any]]":
+        """Jobs that come together."""
+        self.submit(jobs)
+        return [job.future for job in jobs]
+
+
 class TestPool(testtools.TestCase):
     def setUp(self) -> None:
         super().setUp()
@@ -26,10 +65,10 @@ class TestPool(testtools.TestCase):
         self.asks.append(deadline)
         return next(self.revisions), time.monotonic()
 
-    def pool(self, threads: int = 4, ask: Any = None, tick: float | None = None) -> turns.Pool:
+    def pool(self, threads: int = 4, ask: Any = None, tick: float | None = None) -> Pool:
         """A pool whose tasks came unless their first argument is False; ``tick``: as good as never by default."""
         self._patch("TICK", 600.0 if tick is None else tick)
-        pool = turns.Pool(threads, ask or self.ask, lambda *arguments: arguments[:1] != (False,))
+        pool = Pool(threads, ask or self.ask)
         self.addCleanup(pool.shutdown, wait=True)
         return pool
 
@@ -38,7 +77,7 @@ class TestPool(testtools.TestCase):
         patched.start()
         self.addCleanup(patched.stop)
 
-    def held(self, pool: turns.Pool) -> tuple[threading.Event, "futures.Future[Any]"]:
+    def held(self, pool: Pool) -> tuple[threading.Event, "futures.Future[Any]"]:
         """A task that looks at the revision and has the turn until the event is set."""
         begun, release = threading.Event(), threading.Event()
         self.addCleanup(release.set)
@@ -48,7 +87,7 @@ class TestPool(testtools.TestCase):
             begun.set()
             release.wait(SOON)
 
-        future = pool.submit(hold)
+        future = pool.call(hold)
         self.assertTrue(begun.wait(SOON))
         return release, future
 
@@ -64,15 +103,15 @@ class TestPool(testtools.TestCase):
             running.remove(number)
             return number * 2
 
-        made = [pool.submit(work, number) for number in range(200)]
+        made = [pool.call(work, number) for number in range(200)]
         self.assertEqual([number * 2 for number in range(200)], [one.result(SOON) for one in made])
         self.assertEqual(list(range(200)), seen)
 
     def test_an_error_is_the_task_s_own(self) -> None:
         pool = self.pool(threads=1)
-        broken = pool.submit(lambda: 1 // 0)
+        broken = pool.call(lambda: 1 // 0)
         self.assertRaises(ZeroDivisionError, broken.result, SOON)
-        self.assertEqual(3, pool.submit(lambda: 3).result(SOON))
+        self.assertEqual(3, pool.call(lambda: 3).result(SOON))
 
     def test_who_says_that_it_waits_keeps_nobody_waiting(self) -> None:
         pool = self.pool()
@@ -82,21 +121,21 @@ class TestPool(testtools.TestCase):
             turns.waits()
             return other.wait(SOON)
 
-        first = pool.submit(wait)
-        pool.submit(other.set).result(SOON)
+        first = pool.call(wait)
+        pool.call(other.set).result(SOON)
         self.assertTrue(first.result(SOON))
 
     def test_who_does_not_say_so_is_found_out(self) -> None:
         pool = self.pool(tick=0.01)
         other = threading.Event()
-        first = pool.submit(other.wait, SOON)
-        pool.submit(other.set).result(SOON)
+        first = pool.call(other.wait, SOON)
+        pool.call(other.set).result(SOON)
         self.assertTrue(first.result(SOON))
 
     def test_what_is_done_is_told_though_the_next_one_waits(self) -> None:
         pool = self.pool()
         release, first = self.held(pool)
-        second = pool.submit(lambda: "done")
+        second = pool.call(lambda: "done")
         never = threading.Event()
         self.addCleanup(never.set)
 
@@ -104,7 +143,7 @@ class TestPool(testtools.TestCase):
             turns.waits()
             never.wait(SOON)
 
-        third = pool.submit(wait)
+        third = pool.call(wait)
         release.set()
         self.assertEqual("done", second.result(SOON))
         first.result(SOON)
@@ -118,8 +157,8 @@ class TestPool(testtools.TestCase):
             turns.waits()
             release.wait(SOON)
 
-        waiting = [pool.submit(wait) for _ in range(2)]
-        last = pool.submit(lambda: "last")
+        waiting = [pool.call(wait) for _ in range(2)]
+        last = pool.call(lambda: "last")
         self.assertFalse(last.done())
         release.set()
         self.assertEqual("last", last.result(SOON))
@@ -132,9 +171,7 @@ class TestPool(testtools.TestCase):
     def test_for_all_that_came_meanwhile_it_is_asked_once(self) -> None:
         pool = self.pool()
         release, _ = self.held(pool)
-        made = [
-            pool.submit(lambda *came: (turns.asked(), turns.asked()), came) for came in (True, True, False)
-        ]
+        made = [pool.call(lambda *came: (turns.asked(), turns.asked()), came) for came in (True, True, False)]
         self.assertEqual([], self.asks)
         release.set()
         (one, again), (two, _), (new, _) = (future.result(SOON) for future in made)
@@ -142,6 +179,13 @@ class TestPool(testtools.TestCase):
         self.assertEqual(one, two)
         self.assertIsNone(again, "a request that must look anew asks for itself")
         self.assertIsNone(new, "it may come after the store was asked")
+        self.assertEqual(1, len(self.asks))
+
+    def test_for_those_that_come_together_it_is_asked_once(self) -> None:
+        pool = self.pool()
+        pool.call(turns.asked).result(SOON)  # now the pool knows that they look at it
+        made = pool.calls(*(Job(turns.asked) for _ in range(3)))
+        self.assertEqual([1, 1, 1], [future.result(SOON)[0] for future in made])
         self.assertEqual(1, len(self.asks))
 
     def test_what_comes_after_the_asking_is_not_served_with_its_answer(self) -> None:
@@ -156,10 +200,10 @@ class TestPool(testtools.TestCase):
 
         pool = self.pool(ask=ask)
         release, _ = self.held(pool)
-        early = [pool.submit(turns.asked) for _ in range(2)]
+        early = [pool.call(turns.asked) for _ in range(2)]
         release.set()
         self.assertTrue(asked.wait(SOON))
-        late = pool.submit(turns.asked)
+        late = pool.call(turns.asked)
         answer.set()
         self.assertEqual([1, 1], [future.result(SOON)[0] for future in early])
         self.assertIsNone(late.result(SOON), "alone it asks for itself")
@@ -167,14 +211,14 @@ class TestPool(testtools.TestCase):
     def test_nobody_who_looks_means_that_nobody_asks(self) -> None:
         pool = self.pool()
         release, _ = self.held(pool)
-        for future in [pool.submit(str, number) for number in range(5)]:
+        for future in [pool.call(str, number) for number in range(5)]:
             release.set()
             future.result(SOON)
         asks = len(self.asks)
         self.assertLessEqual(asks, 1, "the first batch could not know")
         gate = threading.Event()
-        pool.submit(gate.wait, SOON)
-        made = [pool.submit(str, number) for number in range(5)]
+        pool.call(gate.wait, SOON)
+        made = [pool.call(str, number) for number in range(5)]
         gate.set()
         futures.wait(made, SOON)
         self.assertEqual(asks, len(self.asks))
@@ -188,14 +232,14 @@ class TestPool(testtools.TestCase):
         pool = self.pool(ask=ask, tick=0.01)
         self.addCleanup(never.set)
         release, _ = self.held(pool)
-        made = [pool.submit(turns.asked) for _ in range(3)]
+        made = [pool.call(turns.asked) for _ in range(3)]
         release.set()
         self.assertEqual([None] * 3, [future.result(SOON) for future in made])
 
     def test_an_ask_that_breaks_is_logged_and_the_tasks_run(self) -> None:
         pool = self.pool(ask=mock.Mock(side_effect=ValueError("closed")))
         release, _ = self.held(pool)
-        made = [pool.submit(turns.asked) for _ in range(2)]
+        made = [pool.call(turns.asked) for _ in range(2)]
         with self.assertLogs(turns.LOG, "ERROR"):
             release.set()
             self.assertEqual([None, None], [future.result(SOON) for future in made])
@@ -203,21 +247,12 @@ class TestPool(testtools.TestCase):
     def test_what_was_begun_is_finished_at_the_end(self) -> None:
         pool = self.pool()
         release, first = self.held(pool)
-        second = pool.submit(lambda: "done")
+        second = pool.call(lambda: "done")
         threading.Timer(0.05, release.set).start()
         pool.shutdown(wait=True)
         first.result(0)
         self.assertEqual("done", second.result(0))
-        self.assertRaises(RuntimeError, pool.submit, str)
-
-    def test_what_was_not_begun_can_be_cancelled(self) -> None:
-        pool = self.pool()
-        release, first = self.held(pool)
-        second = pool.submit(str)
-        pool.shutdown(wait=False, cancel_futures=True)
-        release.set()
-        first.result(SOON)
-        self.assertTrue(second.cancelled())
+        self.assertRaises(RuntimeError, pool.call, str)
 
     def test_a_crowd_of_all_kinds_is_served_to_the_last(self) -> None:
         pool = self.pool(threads=6, tick=0.002)
@@ -232,7 +267,7 @@ class TestPool(testtools.TestCase):
             return turns.asked()
 
         def client(kinds: list[int]) -> int:
-            return sum(pool.submit(work, kind).exception(SOON) is None for kind in kinds)
+            return sum(pool.call(work, kind).exception(SOON) is None for kind in kinds)
 
         plans = [[chance.randrange(6) for _ in range(100)] for _ in range(8)]
         with futures.ThreadPoolExecutor(8) as clients:
