@@ -6,9 +6,10 @@ revision that each must see. Here the thread that has the turn takes all that ha
 (a *batch*), has the revision asked once for the whole of it, serves one request after
 the other, and hands them back together.
 
-A thread that is going to wait says so, with :func:`waits`, and another goes on with
-the batch; one that does not say so is found out after :data:`TICK`. Without a
-:class:`Pool`, under another server, nothing here does anything.
+A thread that is going to wait says so, with :class:`waiting` or a :class:`Call`, and
+another goes on with the batch; when its wait is over it has the next turn. One that does
+not say so is found out after :data:`TICK`. Without a :class:`Pool`, under another
+server, a call is a lock, and nothing else here does anything.
 """
 
 import contextlib
@@ -45,11 +46,70 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def waits() -> None:
-    """To be called before what may take longer than Python itself: others do not wait for this thread then."""
+class waiting:
+    """A context for what may take longer than Python itself: the turn is another's meanwhile."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _waits()
+
+    def __exit__(self, *_: object) -> None:
+        pool, thread = _here.pool, _here.thread
+        if pool is not None and thread is not None:
+            pool.come_back(thread)
+
+
+def _waits() -> None:
     pool, thread = _here.pool, _here.thread
     if pool is not None and thread is not None:
         pool.give_up(thread)
+
+
+def leave() -> None:
+    """This thread has something to do that goes on for long, such as a stream, and takes turns no more."""
+    _waits()
+    _here.thread = None
+
+
+def let_others() -> bool:
+    """Let all those go first that came together with this thread; False, and at once: there is no pool."""
+    pool, thread = _here.pool, _here.thread
+    if pool is None or thread is None:
+        return False
+    pool.come_last(thread)
+    return True
+
+
+class Call:
+    """What the thread that makes it waits for, and another gives, once. With it comes the turn."""
+
+    __slots__ = ("_pool", "given", "late", "thread")
+
+    def __init__(self) -> None:
+        self._pool, self.thread = _here.pool, _here.thread
+        self.given = threading.Lock()
+        self.given.acquire()
+        #: Nobody waits for it any more.
+        self.late = False
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it came in time; one that is just coming may count as late."""
+        _waits()
+        if self.given.acquire(timeout=max(seconds, 0.0)):
+            return True
+        if self._pool is None or self.thread is None:
+            return False
+        if self._pool.forget(self):
+            self._pool.come_back(self.thread)
+            return False
+        return True
+
+    def give(self) -> None:
+        if self._pool is None or self.thread is None:
+            self.given.release()
+        else:
+            self._pool.resume(self)
 
 
 def asked() -> Asked | None:
@@ -145,6 +205,9 @@ class Pool(Generic[T]):
         self._mutex = threading.RLock()
         self._holder: _Thread | None = None
         self._idle: list[_Thread] = []
+        #: Whose wait is over, and who lets the rest of the batch go first.
+        self._resumed: deque[Call] = deque()
+        self._last: deque[Call] = deque()
         self._coming: deque[Task[T]] = deque()
         self._batch: _Batch[T] = _Batch()
         #: Tasks that are done and not yet told: telling wakes the thread that polls the connections.
@@ -175,44 +238,92 @@ class Pool(Generic[T]):
         """What has been submitted is finished; with ``wait``, before this returns."""
         with self._mutex:
             self._closed.set()
-            idle, self._idle = self._idle, []
-        for thread in idle:
-            thread.called.release()
+            self._release_idle()
+            # From here on nobody is watched; so nobody waits for a turn.
+            for calls in (self._resumed, self._last):
+                while calls:
+                    calls.popleft().given.release()
         self._taken.set()
         for each in self._threads if wait else ():
             each.join()
 
+    # Giving the turn away, and getting it back
+
     def give_up(self, thread: _Thread) -> None:
         """Another goes on, if it is this thread's turn."""
+        if self._holder is thread:
+            self._tell()
+            self._pass_on(thread)
+
+    def come_back(self, thread: _Thread) -> None:
+        """Wait for the turn, unless ``thread`` has it."""
         if self._holder is not thread:
-            return
-        self._tell()
+            self._await(thread, self._resumed)
+
+    def come_last(self, thread: _Thread) -> None:
+        """Wait for the turn until the rest of the batch has had it."""
+        self._await(thread, self._last)
+
+    def resume(self, call: Call) -> None:
+        """The thread that waits for ``call`` is to have one of the next turns."""
+        self._queue(call, self._resumed)
+        if self._holder is None:
+            self._hand_on()
+
+    def forget(self, call: Call) -> bool:
+        """Whether ``call`` has not come yet; then it never will."""
+        with self._mutex:
+            call.late = not call.given.acquire(blocking=False)
+        return call.late
+
+    def _await(self, thread: _Thread, calls: deque[Call]) -> None:
+        call = Call()
+        self._queue(call, calls)
+        self._pass_on(thread)
+        call.given.acquire()
+
+    def _queue(self, call: Call, calls: deque[Call]) -> None:
+        with self._mutex:
+            if self._closed.is_set():
+                call.given.release()
+            else:
+                calls.append(call)
+
+    def _pass_on(self, thread: _Thread) -> None:
         with self._mutex:
             if self._holder is thread:
                 self._holder = None
-        self._hand_on()
-
-    # Who has the turn
-
-    def _pending(self) -> bool:
-        return bool(self._coming or self._batch.tasks)
+        if self._holder is None:
+            self._hand_on()
 
     def _hand_on(self) -> None:
-        """Give the turn to an idle thread, if there is work for it."""
+        """Give the turn to whoever is next, if there is anybody, and nobody has it."""
         with self._mutex:
-            if self._holder is not None or not self._idle or not self._pending():
+            if self._holder is not None:
                 return
-            self._holder = thread = self._idle.pop()
-        thread.called.release()
-        self._take()
-
-    def _take(self) -> None:
-        """Have it watched who has the turn now."""
+            call = _next(self._resumed)
+            if call is None and not (self._batch.tasks and self._idle):
+                call = _next(self._last)
+            if call is not None:
+                self._holder, wakes = call.thread, call.given
+            elif self._idle and (self._batch.tasks or self._coming):
+                self._holder = thread = self._idle.pop()
+                wakes = thread.called
+            else:
+                return
+            self._steps += 1
+            wakes.release()
         if not self._taken.is_set():  # PERF: to set it again takes a lock
             self._taken.set()
 
+    def _release_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().called.release()
+
+    # The threads
+
     def _live(self, thread: _Thread) -> None:
-        _here.pool, _here.thread = self, thread
+        _here.pool = self
         while self._wait(thread):
             self._serve(thread)
 
@@ -221,15 +332,18 @@ class Pool(Generic[T]):
         with self._mutex:
             if self._holder is thread:
                 self._holder = None
-            if self._holder is None and self._pending():
-                self._holder = thread
-                self._take()
-                return True
-            if self._closed.is_set():
-                return False
-            self._idle.append(thread)
-        thread.called.acquire()
-        return True
+            over = self._closed.is_set() and not (self._batch.tasks or self._coming)
+            if over:
+                self._release_idle()  # for the same
+            else:
+                self._idle.append(thread)
+        if self._holder is None:
+            self._hand_on()
+        if self._holder is None:
+            self._tell()  # else whoever has the turn will
+        if not over:
+            thread.called.acquire()
+        return not over
 
     def _watch(self) -> None:
         """Take the turn from a thread that has been at one request for too long."""
@@ -241,16 +355,16 @@ class Pool(Generic[T]):
                 if self._holder is not None:
                     self._taken.set()
                 continue
-            self._closed.wait(TICK)
-            if self._steps == steps:
+            if not self._closed.wait(TICK) and self._steps == steps:
                 self.give_up(holder)
-
-    # What it does
 
     def _serve(self, thread: _Thread) -> None:
         """Serve what has come and comes, for as long as this thread has the turn."""
         while self._holder is thread:
             batch = self._batch
+            if self._resumed or (self._last and not batch.tasks):
+                self._pass_on(thread)
+                continue
             try:
                 task = batch.tasks.popleft()
             except IndexError:
@@ -260,10 +374,9 @@ class Pool(Generic[T]):
                 self._gather(thread)
                 continue
             self._steps += 1
-            _here.asked = batch.asked if task.came else None
+            _here.thread, _here.asked = thread, batch.asked if task.came else None
             task.serve(self._work)
             self._done.append(task)
-        self._tell()
 
     def _gather(self, thread: _Thread) -> None:
         """Make all that has come a batch, and ask for it what it will want to know."""
@@ -278,19 +391,28 @@ class Pool(Generic[T]):
         if asks:
             # All that is in the batch has come by now. The turn may be taken from this thread
             # meanwhile; then those who are served before the answer ask for themselves.
-            _here.thread = None  # the turn is kept for this wait
+            # The turn is kept for this wait: outside of a task nothing gives it up.
+            _here.thread = None
             try:
                 batch.asked = self._ask(time.monotonic() + PATIENCE)
             except Exception:
                 LOG.exception("the revision could not be asked ahead; each request asks for itself")
             finally:
-                _here.thread = thread
                 self._asking = False
 
     def _tell(self) -> None:
         """Hand back what is done."""
         if done := _all(self._done):
             self._told(done)
+
+
+def _next(calls: deque[Call]) -> Call | None:
+    """Take the first that somebody waits for."""
+    while calls:
+        call = calls.popleft()
+        if not call.late:
+            return call
+    return None
 
 
 def _all(tasks: deque[Task[T]]) -> list[Task[T]]:

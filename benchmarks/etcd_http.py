@@ -1,16 +1,19 @@
 """The service on etcd, over HTTP: reads, lists, creates, memory and start at 100,000 instances.
 
-Everything runs in one go on this machine, each contender in turns with the one it is compared
-with, under the same gunicorn settings (those shipped, with 2 processes) and the same load (``wrk``, 32
-connections). Needs ``etcd`` and ``wrk`` on PATH. Run from a checkout whose package metadata is known
-to Python (``pip install -e .``)::
+Everything runs in one go on this machine, under the same load (``wrk``, 32 connections), in many short
+rounds: each contender is measured right beside the one it is compared with, and the ratio is the median
+of those of the rounds, for the speed of a machine changes within a minute. apisvc runs with the settings
+it ships and 2 processes; the bare Falcon app with as many processes and threads, under gunicorn's own
+worker class ``gthread``, and once more under ours. Needs ``etcd`` and ``wrk`` on PATH. Run from a checkout
+whose package metadata is known to Python (``pip install -e .``)::
 
-    python -m benchmarks.etcd_http [--instances 100000] [--seconds 5] [--rounds 3]
+    python -m benchmarks.etcd_http [--instances 100000] [--seconds 2] [--rounds 15]
 """
 
 import argparse
 import concurrent.futures
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -78,8 +81,8 @@ end
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--instances", type=int, default=100_000)
-    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=15, help="at least 2")
     asked = parser.parse_args()
     for program in ("etcd", "wrk"):
         if not shutil.which(program):
@@ -122,45 +125,49 @@ def _measure(
         f"ready with {asked.instances} instances: first read after {time.monotonic() - started:.1f} s (at most 10)"
     )
     (folder / "body").write_bytes(body)
-    settings = ("--worker-class=gthread", "--threads=32", "--keep-alive=30")
-    bare = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment, settings))
+    apps = {"apisvc": served}
+    for name, worker in (("bare", "gthread"), ("bare, our worker class", "apisvc.web.gunicorn_worker.Turns")):
+        settings = (f"--worker-class={worker}", "--threads=32", "--keep-alive=30")
+        apps[name] = stack.enter_context(read_cost._gunicorn("bare:app", folder, environment, settings))
     _wait_loaded(folder / "apisvc.main:app.log", processes=2)
     print(f"CPU time of the gunicorn processes until both are ready: {served.cpu():.1f} s")
+    _measure_gets(asked, seeded, apps)
 
-    def wrk(port: int, path: str, script: pathlib.Path | None = None) -> float:
-        return _wrk(port, path, seeded.token, asked.seconds, script)
-
-    # On a busy machine the rates say little; what a request costs says more.
-    costs: dict[str, list[float]] = {"bare": [], "apisvc": []}
-
-    def get(name: str, app: read_cost._Gunicorn) -> float:
-        before = app.cpu()
-        rate = wrk(app.port, seeded.one)
-        costs[name].append((app.cpu() - before) / (rate * asked.seconds))
-        return rate
-
-    rates = _rounds(
-        asked.rounds, {"bare": lambda: get("bare", bare), "apisvc": lambda: get("apisvc", served)}
-    )
-    _ratio("GET of one instance", rates["apisvc"] / rates["bare"], "at least 0.5 of the bare app")
-    cost = {name: statistics.median(each) for name, each in costs.items()}
-    print(
-        f"CPU time of the gunicorn processes for a GET: bare {cost['bare'] * 1e6:.0f} us, apisvc "
-        f"{cost['apisvc'] * 1e6:.0f} us; bare / apisvc = {cost['bare'] / cost['apisvc']:.2f}"
-    )
+    def listing(path: str) -> float:
+        return _wrk(served.port, f"{path}?limit=100", seeded.token, asked.seconds)
 
     rates = _rounds(
         asked.rounds,
         {
-            "list of 1,000": lambda: wrk(served.port, seeded.small + "?limit=100"),
-            f"list of {asked.instances}": lambda: wrk(served.port, seeded.large + "?limit=100"),
+            "list of 1,000": lambda: listing(seeded.small),
+            f"list of {asked.instances}": lambda: listing(seeded.large),
         },
     )
     few, many = rates.values()
-    _ratio("list of 100: time out of many / time out of 1,000", few / many, "at most 1.3")
+    _ratio("list of 100: time out of many / time out of 1,000", few, many, "at most 1.3")
     print(f"memory: {_resident(served.process.pid)} MB resident in the larger API worker (under 400)")
 
     _measure_creates(asked, folder, endpoint, seeded, served)
+
+
+def _measure_gets(asked: argparse.Namespace, seeded: Seeded, apps: Mapping[str, read_cost._Gunicorn]) -> None:
+    # On a busy machine the rates say little; what a request costs says more.
+    costs: dict[str, list[float]] = {name: [] for name in apps}
+
+    def get(name: str) -> float:
+        before = apps[name].cpu()
+        rate = _wrk(apps[name].port, seeded.one, seeded.token, asked.seconds)
+        costs[name].append((apps[name].cpu() - before) / (rate * asked.seconds) * 1e6)
+        return rate
+
+    rates = _rounds(asked.rounds, {name: functools.partial(get, name) for name in apps})
+    _ratio("GET of one instance", rates["apisvc"], rates["bare"], "at least 0.5 of the bare app")
+    ours = "bare, our worker class"
+    _ratio("GET of one instance", rates["apisvc"], rates[ours], "of the bare app under our worker class")
+    _ratio("the bare app under our worker class", rates[ours], rates["bare"], "of that under gthread")
+    each = ", ".join(f"{name} {statistics.median(cost):.0f} us" for name, cost in costs.items())
+    print(f"CPU time of the gunicorn processes for a GET: {each}")
+    _ratio("CPU time of a GET: bare / apisvc", costs["bare"], costs["apisvc"], "no number promised")
 
 
 def _measure_creates(
@@ -194,8 +201,8 @@ def _measure_creates(
         print(
             f"CPU time of the gunicorn processes for a create, {name}: {statistics.median(each) * 1e6:.0f} us"
         )
-    _ratio(f"creates over {TENANTS} tenants", many / raw, "at least 0.5 of raw commits of the same size")
-    _ratio("creates of one tenant", one / raw, "of raw commits; every one changes one ledger")
+    _ratio(f"creates over {TENANTS} tenants", many, raw, "at least 0.5 of raw commits of the same size")
+    _ratio("creates of one tenant", one, raw, "of raw commits; every one changes one ledger")
 
 
 def _first(port: int, request: bytes) -> bytes:
@@ -219,19 +226,22 @@ def _wait_loaded(log: pathlib.Path, processes: int) -> None:
         time.sleep(0.1)
 
 
-def _rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, float]:
-    """Each contender in turns; the median rate of each, printed."""
+def _rounds(count: int, contenders: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Each contender in turns; the rates of each, and their median and extremes printed."""
     seen: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(count):
         for name, measure in contenders.items():
             seen[name].append(measure())
     for name, rates in seen.items():
-        print(f"  {name:24} {statistics.median(rates):8.0f}/s   ({', '.join(f'{r:.0f}' for r in rates)})")
-    return {name: statistics.median(rates) for name, rates in seen.items()}
+        print(f"  {name:24} {statistics.median(rates):8.0f}/s   ({min(rates):.0f} to {max(rates):.0f})")
+    return seen
 
 
-def _ratio(what: str, ratio: float, promise: str) -> None:
-    print(f"{what}: {ratio:.2f} ({promise})")
+def _ratio(what: str, ours: Sequence[float], theirs: Sequence[float], promise: str) -> None:
+    """The median of the ratios of the rounds, with the middle half of them."""
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{what}: {middle:.2f} ({promise}); half of the rounds: {low:.2f} to {high:.2f}")
 
 
 def _wrk(port: int, path: str, token: str, seconds: int, script: pathlib.Path | None = None) -> float:

@@ -125,8 +125,9 @@ class Call(Generic[T]):
 
         :raises DriverError: what it raised, or Timeout when it has not ended by ``deadline``.
         """
-        turns.waits()
-        if not self._ended.wait(max(0.0, deadline - time.monotonic())):
+        with turns.waiting():
+            ended = self._ended.wait(max(0.0, deadline - time.monotonic()))
+        if not ended:
             with self._lock:
                 late = not self._ended.is_set()
                 self._discard = discard if late else None

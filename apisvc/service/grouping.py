@@ -9,8 +9,9 @@ the other, each on what the ones before it have written, and all in one commit.
 To each it is as if it had been alone. What its own rules refuse is its own
 error, and the others go on. After a conflict all is worked anew, on what is
 there then. Nobody is told anything that rests on what others have written
-before that is committed. In a crowd the next commit begins when nobody else
-has come for a moment; who is alone waits for nobody.
+before that is committed. A commit begins when all that came together with its
+leader wait for it too (:mod:`apisvc.turns`); under another server, in a crowd,
+when nobody else has come for a moment. Who is alone waits for nobody.
 """
 
 import random
@@ -128,14 +129,13 @@ class Grouping:
 
     def _settle(self, member: "_Member") -> None:
         """Until it is known what became of it, or its time is over."""
-        turns.waits()
         with self._mutex:
             member.leads = not self._led
             self._led = True
             if not member.leads:
                 self._waiting.append(member)
         try:
-            if not member.leads and not member.called.acquire(timeout=max(member.left(), 0.0)):
+            if not member.leads and not member.called.wait(member.left()):
                 self._give_up(member)
         except BaseException:
             self._give_up(member)
@@ -161,8 +161,8 @@ class Grouping:
         pause, afresh = transaction.PAUSE, False
         try:
             while leader.outcome is None:
-                if self._shared >= CROWD:
-                    # Those of a crowd who are just coming need no commit of their own then.
+                # Those of a crowd who are just coming need no commit of their own then.
+                if not turns.let_others() and self._shared >= CROWD:
                     turns.linger(lambda: len(self._waiting), LULL, GATHERING)
                 group = self._gather(leader)
                 try:
@@ -174,7 +174,8 @@ class Grouping:
                     self._put_back(group, leader)
                 if leader.outcome is None:
                     # Others won; let them finish before trying again.
-                    time.sleep(random.uniform(0, pause))
+                    with turns.waiting():
+                        time.sleep(random.uniform(0, pause))
                     pause, afresh = min(pause * 2, transaction.LONGEST_PAUSE), True
         finally:
             self._hand_on()
@@ -234,7 +235,7 @@ class Grouping:
         with self._mutex:
             if member.outcome is None:
                 member.outcome = outcome
-                member.called.release()
+                member.called.give()
 
     def _put_back(self, group: Sequence["_Member"], leader: "_Member") -> None:
         """Those who had no place, or met a conflict, wait again."""
@@ -250,7 +251,7 @@ class Grouping:
             if following is not None:
                 self._waiting.remove(following)
                 following.leads = True
-                following.called.release()
+                following.called.give()
 
 
 class _Member:
@@ -267,9 +268,8 @@ class _Member:
         self.moment = moment
         #: Where the record of its Idempotency-Key is.
         self.key = ctx.replayable.key if ctx.replayable is not None else None
-        #: Let go of when there is an outcome, or when it is to lead.
-        self.called = threading.Lock()
-        self.called.acquire()
+        #: Given when there is an outcome, or when it is to lead.
+        self.called = turns.Call()
         self.leads = False
         self.outcome: transaction.Committed[Any] | BaseException | None = None
 

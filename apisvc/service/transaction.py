@@ -69,8 +69,8 @@ class Transactor:
                 if time.monotonic() + pause >= ctx.deadline:
                     raise errors.Contention() from None
             # Others won; let them finish before trying again.
-            turns.waits()
-            time.sleep(random.uniform(0, pause))
+            with turns.waiting():
+                time.sleep(random.uniform(0, pause))
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def rehearse(self, ctx: context.Context, work: Callable[["Transaction"], T]) -> T:

@@ -49,16 +49,15 @@ class Measured(base.Store):
 
     @contextlib.contextmanager
     def _counted(self, call: str) -> Iterator[None]:
-        if self.remote or call == "commit":
-            turns.waits()
-        begun = time.perf_counter()
-        try:
-            yield
-        except Exception as error:
-            count(call, error)
-            raise
-        finally:
-            self._calls[call](time.perf_counter() - begun)
+        with turns.waiting() if self.remote or call == "commit" else contextlib.nullcontext():
+            begun = time.perf_counter()
+            try:
+                yield
+            except Exception as error:
+                count(call, error)
+                raise
+            finally:
+                self._calls[call](time.perf_counter() - begun)
 
     def get(self, keys: Sequence[str], *, deadline: float | None = None) -> base.Snapshot:
         with self._counted("get"):

@@ -18,7 +18,7 @@ from typing import Any
 import falcon
 import msgspec
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.web import problems
 
 LOG = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ class Stream:
         self._asked = now()
 
     def __iter__(self) -> Iterator[bytes]:
+        turns.leave()
         return self
 
     def __next__(self) -> bytes:

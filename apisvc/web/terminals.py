@@ -34,7 +34,7 @@ import msgspec
 import websockets
 from websockets import frames, http11, protocol, server
 
-from apisvc import errors
+from apisvc import errors, turns
 from apisvc.service import sessions
 from apisvc.web import problems, streams
 
@@ -150,6 +150,7 @@ class Bridge:
         self._request_id = getattr(req.context, "request_id", None)
 
     def __iter__(self) -> Iterator[bytes]:
+        turns.leave()
         return self
 
     def __next__(self) -> bytes:

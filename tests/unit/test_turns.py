@@ -118,8 +118,8 @@ class TestPool(testtools.TestCase):
         other = threading.Event()
 
         def wait() -> bool:
-            turns.waits()
-            return other.wait(SOON)
+            with turns.waiting():
+                return other.wait(SOON)
 
         first = pool.call(wait)
         pool.call(other.set).result(SOON)
@@ -140,8 +140,8 @@ class TestPool(testtools.TestCase):
         self.addCleanup(never.set)
 
         def wait() -> None:
-            turns.waits()
-            never.wait(SOON)
+            with turns.waiting():
+                never.wait(SOON)
 
         third = pool.call(wait)
         release.set()
@@ -154,8 +154,8 @@ class TestPool(testtools.TestCase):
         release = threading.Event()
 
         def wait() -> None:
-            turns.waits()
-            release.wait(SOON)
+            with turns.waiting():
+                release.wait(SOON)
 
         waiting = [pool.call(wait) for _ in range(2)]
         last = pool.call(lambda: "last")
@@ -164,9 +164,108 @@ class TestPool(testtools.TestCase):
         self.assertEqual("last", last.result(SOON))
         futures.wait(waiting, SOON)
 
+    def test_who_has_waited_has_the_turn_before_those_who_have_not_begun(self) -> None:
+        pool = self.pool()
+        seen: list[str] = []
+        calls: list[turns.Call] = []
+
+        def wait() -> None:
+            calls.append(turns.Call())
+            self.assertTrue(calls[0].wait(SOON))
+            seen.append("waited")
+
+        def give() -> None:
+            calls[0].give()
+            seen.append("gave")
+
+        made = pool.calls(Job(wait), Job(give), Job(lambda: seen.append("next")))
+        futures.wait(made, SOON)
+        self.assertEqual(["gave", "waited", "next"], seen)
+
+    def test_a_call_that_comes_too_late_is_given_to_nobody(self) -> None:
+        pool = self.pool()
+        calls: list[turns.Call] = []
+
+        def wait() -> bool:
+            calls.append(turns.Call())
+            return calls[0].wait(0.01)
+
+        self.assertFalse(pool.call(wait).result(SOON))
+        pool.call(lambda: calls[0].give()).result(SOON)
+        self.assertEqual("served", pool.call(lambda: "served").result(SOON))
+
+    def test_who_lets_others_go_first_comes_when_they_are_through_or_wait(self) -> None:
+        pool = self.pool()
+        seen: list[str] = []
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def last() -> None:
+            self.assertTrue(turns.let_others())
+            seen.append("last")
+
+        def wait() -> None:
+            seen.append("waits")
+            with turns.waiting():
+                release.wait(SOON)
+
+        made = pool.calls(Job(last), Job(wait), Job(lambda: seen.append("second")))
+        futures.wait([made[0], made[2]], SOON)
+        self.assertEqual(["waits", "second", "last"], seen)
+
+    def test_a_stream_of_batches_keeps_nobody_last_for_ever(self) -> None:
+        pool = self.pool()
+        done = threading.Event()
+
+        def again() -> None:
+            if not done.is_set():
+                pool.call(again)
+
+        pool.call(again)
+        pool.call(turns.let_others).result(SOON)
+        done.set()
+
+    def test_who_has_left_is_waited_for_by_nobody(self) -> None:
+        pool = self.pool(tick=600)
+        other = threading.Event()
+
+        def stream() -> bool:
+            turns.leave()
+            with turns.waiting():  # from now on it says so in vain
+                pass
+            return other.wait(SOON)
+
+        first = pool.call(stream)
+        pool.call(other.set).result(SOON)
+        self.assertTrue(first.result(SOON))
+
+    def test_at_the_end_nobody_waits_for_a_turn(self) -> None:
+        pool = self.pool(threads=2)
+        waits, over = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            with turns.waiting():
+                waits.set()
+                over.wait(SOON)
+
+        first = pool.call(wait)
+        self.assertTrue(waits.wait(SOON))
+        release, _ = self.held(pool)
+        over.set()
+        deployment.wait_for("it waits for its turn", lambda: len(pool._resumed) == 1)
+        pool.shutdown(wait=False)
+        release.set()
+        first.result(SOON)
+
     def test_outside_of_a_pool_nothing_is_known(self) -> None:
-        turns.waits()
-        self.assertIsNone(turns.asked())
+        with turns.waiting():
+            self.assertIsNone(turns.asked())
+        self.assertFalse(turns.let_others())
+        turns.leave()
+        call = turns.Call()
+        self.assertFalse(call.wait(0.01))
+        call.give()
+        self.assertTrue(call.wait(SOON))
 
     def test_for_all_that_came_meanwhile_it_is_asked_once(self) -> None:
         pool = self.pool()
@@ -262,8 +361,10 @@ class TestPool(testtools.TestCase):
             if kind == 0:
                 time.sleep(0.005)  # and says nothing
             elif kind == 1:
-                turns.waits()
-                time.sleep(0.001)
+                with turns.waiting():
+                    time.sleep(0.001)
+            elif kind == 2:
+                turns.let_others()
             return turns.asked()
 
         def client(kinds: list[int]) -> int:

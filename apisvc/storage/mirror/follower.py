@@ -84,8 +84,7 @@ class Follower:
         """Wait until the copy has come to ``revision``."""
         if self.has(revision):
             return  # PERF: nearly always, and without the lock
-        turns.waits()
-        with self.changed:
+        with turns.waiting(), self.changed:
             if not self.changed.wait_for(
                 lambda: self.has(revision) or self._closed,
                 max(until - time.monotonic(), 0.0),

@@ -17,7 +17,8 @@ for a moment: fewer calls then serve as many.
 
 Who has the requests served in turns (:mod:`apisvc.turns`) may ask ahead of them:
 a call that started after a request had come in serves its read as well, though
-that begins later.
+that begins later. And a call starts there when all that came together are at
+work or wait for it, instead of after that moment.
 """
 
 import threading
@@ -38,8 +39,7 @@ class _Waiter:
     __slots__ = ("answer", "called", "leads")
 
     def __init__(self) -> None:
-        self.called = threading.Lock()
-        self.called.acquire()
+        self.called = turns.Call()
         self.answer: int | errors.StoreUnavailable | None = None
         #: Whether it is the one to make the call.
         self.leads = False
@@ -67,7 +67,6 @@ class Gate:
 
         :raises StoreUnavailable: the store did not say in time.
         """
-        turns.waits()
         while True:
             answer, own = self._round(deadline)
             if isinstance(answer, int):
@@ -86,7 +85,7 @@ class Gate:
         if waiter is None:
             return self._lead(deadline), True
         # PERF: a lock of its own wakes a thread into nothing that it must share with the others.
-        if not waiter.called.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        if not waiter.called.wait(deadline - time.monotonic()):
             with self._mutex:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
@@ -99,7 +98,7 @@ class Gate:
 
     def _lead(self, deadline: float) -> int | errors.StoreUnavailable:
         """Make the call, for all who wait when it starts."""
-        if self._shared >= CROWD:
+        if not turns.let_others() and self._shared >= CROWD:
             turns.linger(lambda: len(self._waiting), LULL, GATHERING)
         with self._mutex:
             group, self._waiting = self._waiting, []
@@ -119,5 +118,5 @@ class Gate:
                     group.insert(0, following)
                 self._running = following is not None
             for waiter in group:
-                waiter.called.release()
+                waiter.called.give()
         return answer
