@@ -75,12 +75,10 @@ class Measured(base.Store):
         with self._counted("scan"):
             return self._store.scan(prefix, start=start, limit=limit, revision=revision, deadline=deadline)
 
-    @contextlib.contextmanager
     def reading(
         self, *, max_stale: float = 0.0, of: Sequence[base.Moment] | None = None
-    ) -> Iterator[base.Moment]:
-        with self._store.reading(max_stale=max_stale, of=of) as moment:
-            yield moment
+    ) -> contextlib.AbstractContextManager[base.Moment]:
+        return self._store.reading(max_stale=max_stale, of=of)
 
     def commit(
         self, guards: Sequence[base.Guard], writes: Sequence[base.Write], *, deadline: float | None = None
