@@ -69,7 +69,8 @@ def _waits() -> None:
 def leave() -> None:
     """This thread has something to do that goes on for long, such as a stream, and takes turns no more."""
     _waits()
-    _here.thread = None
+    # What it reads later must be asked then.
+    _here.thread = _here.asked = None
 
 
 def let_others() -> bool:
@@ -389,9 +390,8 @@ class Pool(Generic[T]):
             self._asking = self._asking or asks
         self._steps += 1
         if asks:
-            # All that is in the batch has come by now. The turn may be taken from this thread
-            # meanwhile; then those who are served before the answer ask for themselves.
-            # The turn is kept for this wait: outside of a task nothing gives it up.
+            # All that is in the batch has come by now. The turn is kept for this wait. It may be taken
+            # from this thread, though; then those who are served before the answer ask for themselves.
             _here.thread = None
             try:
                 batch.asked = self._ask(time.monotonic() + PATIENCE)

@@ -239,6 +239,18 @@ class TestPool(testtools.TestCase):
         pool.call(other.set).result(SOON)
         self.assertTrue(first.result(SOON))
 
+    def test_who_has_left_asks_for_itself(self) -> None:
+        pool = self.pool()
+        pool.call(turns.asked).result(SOON)
+
+        def stream() -> turns.Asked | None:
+            turns.leave()
+            return turns.asked()
+
+        made = pool.calls(Job(turns.asked), Job(stream))
+        self.assertIsNotNone(made[0].result(SOON))
+        self.assertIsNone(made[1].result(SOON))
+
     def test_at_the_end_nobody_waits_for_a_turn(self) -> None:
         pool = self.pool(threads=2)
         waits, over = threading.Event(), threading.Event()
