@@ -9,8 +9,9 @@ bind = "127.0.0.1:5000"
 # One process a core; each serves `threads` requests at a time. A stream (an event feed, a followed
 # log) holds a thread for as long as it is open: keep threads well above max_streams in [api].
 workers = os.cpu_count() or 1
-# gunicorn's own "gthread", but that a request which computes is not interrupted by others, and those that came
-# together ask the store together. With "gthread" itself, all works as well, and reads of a busy etcd cost more.
+# gunicorn's own "gthread", but that a request which computes is not interrupted by others, those that came together
+# ask the store together, and each process takes its share of the connections. With "gthread" itself all works as
+# well, and fewer requests a second are served.
 worker_class = "apisvc.web.gunicorn_worker.Turns"
 threads = 32
 # The configuration is read once, by the process that starts the others: what is wrong with it is said once,

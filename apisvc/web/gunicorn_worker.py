@@ -1,5 +1,6 @@
 """gunicorn's threaded worker, with requests served in turns: ``worker_class = "apisvc.web.gunicorn_worker.Turns"``."""
 
+import socket
 import time
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from apisvc.web import shares
 class Turns(gthread.ThreadWorker):  # type: ignore[misc]
     """``gthread`` as it is, but for the pool of threads, and for who takes a new connection.
 
-    All that is overridden is called in the thread that polls the connections.
+    But for HTTP/2, all that is overridden is called in the thread that polls the connections.
     """
 
     #: Of all processes of this gunicorn: made by the one that starts the others.
@@ -24,19 +25,29 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
             # After a reload the old ones are there beside the new ones for a while.
             Turns._shares = shares.Shares(2 * self.cfg.workers)
         self._share = Turns._shares.enter()
+        self._tls: bool = self.cfg.is_ssl
         #: Connections to be served, until this round of polling is through.
         self._arrived: list[gthread.TConn] = []
         #: Until when new connections are left to others.
         self._leaves_until = 0.0
 
     def get_thread_pool(self) -> "turns.Pool[gthread.TConn]":
-        return turns.Pool(self.cfg.threads, self.handle, ask=self._ask, came=_came, told=self._told)
+        return turns.Pool(self.cfg.threads, self.handle, ask=self._ask, came=self._came, told=self._told)
 
     def _ask(self, deadline: float) -> turns.Asked | None:
         # An application of the deployer's own around ours need not have it.
         ahead = getattr(self.wsgi, "ahead", None)
         asked: turns.Asked | None = ahead(deadline) if ahead else None
         return asked
+
+    def _came(self, conn: gthread.TConn) -> bool:
+        # What is readable on a connection with TLS may be of TLS itself.
+        return not self._tls and begun(conn.sock)
+
+    def handle_http2(self, conn: gthread.TConn) -> Any:
+        # Where a deployer has allowed it: for as long as the connection lasts requests come on it.
+        turns.leave()
+        return super().handle_http2(conn)
 
     # What came together is served together
 
@@ -77,6 +88,14 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled and time.monotonic() >= self._leaves_until)
 
 
-def _came(conn: gthread.TConn) -> bool:
-    """A connection that is kept alive is served when it is readable; a new one before its request has come."""
-    return bool(conn.initialized)
+def begun(connection: socket.socket) -> bool:
+    """Whether a request has begun to come in.
+
+    A connection that is readable need not have one: it may have been closed, and of an
+    empty line after the request before, which some clients send, gunicorn takes no notice.
+    """
+    try:
+        first = connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return False
+    return first not in (b"", b"\r", b"\n")
