@@ -1,5 +1,6 @@
 """gunicorn's threaded worker, with requests served in turns: ``worker_class = "apisvc.web.gunicorn_worker.Turns"``."""
 
+import select
 import socket
 import time
 from typing import Any, ClassVar
@@ -9,11 +10,14 @@ from gunicorn.workers import gthread
 from apisvc import turns
 from apisvc.web import shares
 
+#: Seconds that a client may take from its connection to its first request while nobody waits for it.
+FIRST = 5.0
+
 
 class Turns(gthread.ThreadWorker):  # type: ignore[misc]
     """``gthread`` as it is, but for the pool of threads, and for who takes a new connection.
 
-    But for HTTP/2, all that is overridden is called in the thread that polls the connections.
+    All that is overridden is called in the thread that polls the connections, but for ``handle`` and its kind.
     """
 
     #: Of all processes of this gunicorn: made by the one that starts the others.
@@ -21,9 +25,10 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        if Turns._shares is None:
-            # After a reload the old ones are there beside the new ones for a while.
-            Turns._shares = shares.Shares(2 * self.cfg.workers)
+        # After a reload the old ones are there beside the new ones for a while, which may be more.
+        processes = 2 * self.cfg.workers
+        if Turns._shares is None or Turns._shares.processes < processes:
+            Turns._shares = shares.Shares(processes)
         self._share = Turns._shares.enter()
         self._tls: bool = self.cfg.is_ssl
         #: Connections to be served, until this round of polling is through.
@@ -43,6 +48,12 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
     def _came(self, conn: gthread.TConn) -> bool:
         # What is readable on a connection with TLS may be of TLS itself.
         return not self._tls and begun(conn.sock)
+
+    def handle(self, conn: gthread.TConn) -> Any:
+        if not conn.initialized and not begun(conn.sock):
+            with turns.waiting():
+                _wait_readable(conn.sock, FIRST)
+        return super().handle(conn)
 
     def handle_http2(self, conn: gthread.TConn) -> Any:
         # Where a deployer has allowed it: for as long as the connection lasts requests come on it.
@@ -99,3 +110,9 @@ def begun(connection: socket.socket) -> bool:
     except OSError:
         return False
     return first not in (b"", b"\r", b"\n")
+
+
+def _wait_readable(connection: socket.socket, seconds: float) -> None:
+    readable = select.poll()
+    readable.register(connection, select.POLLIN)
+    readable.poll(seconds * 1000)

@@ -3,6 +3,8 @@
 import queue
 import socket
 import time
+from collections.abc import Callable
+from typing import Any
 from unittest import mock
 
 import testtools
@@ -42,25 +44,53 @@ class TestBegun(testtools.TestCase):
         self.assertFalse(gunicorn_worker.begun(self.server))
 
 
-class TestHttp2(testtools.TestCase):
-    def test_each_of_its_requests_asks_for_itself(self) -> None:
-        served: queue.Queue[turns.Asked | None] = queue.Queue()
-        worker = gunicorn_worker.Turns.__new__(gunicorn_worker.Turns)
+class TestServing(testtools.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.worker = gunicorn_worker.Turns.__new__(gunicorn_worker.Turns)
+        self.served: queue.Queue[turns.Asked | None] = queue.Queue()
+        tick = mock.patch.object(turns, "TICK", 600.0)
+        tick.start()
+        self.addCleanup(tick.stop)
 
-        def work(protocol: int) -> None:
-            if protocol == 2:
-                worker.handle_http2(mock.sentinel.connection)
+    def pool(self, work: Callable[[Any], Any]) -> "turns.Pool[Any]":
+        """One that knows that requests look at the revision."""
+
+        def ask(until: float) -> turns.Asked:
+            return 1, time.monotonic()
+
+        def serve(item: Any) -> None:
+            if item is None:
+                self.served.put(turns.asked())
             else:
-                served.put(turns.asked())
+                work(item)
 
-        pool = turns.Pool(
-            2, work, ask=lambda until: (1, time.monotonic()), came=lambda item: True, told=lambda tasks: None
-        )
+        pool = turns.Pool(2, serve, ask=ask, came=lambda item: True, told=lambda tasks: None)
         self.addCleanup(pool.shutdown)
-        pool.submit([1])
-        served.get(timeout=10)  # now the pool knows that they look at it
-        with mock.patch.object(
-            gthread.ThreadWorker, "handle_http2", lambda self, conn: served.put(turns.asked())
-        ):
-            pool.submit([1, 2])
-            self.assertEqual([False, True], [served.get(timeout=10) is None for _ in range(2)])
+        pool.submit([None])
+        self.served.get(timeout=10)
+        return pool
+
+    def patch(self, method: str) -> None:
+        """gunicorn's own of that name: a request."""
+        patched = mock.patch.object(
+            gthread.ThreadWorker, method, lambda _, conn: self.served.put(turns.asked())
+        )
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def test_each_request_of_http2_asks_for_itself(self) -> None:
+        self.patch("handle_http2")
+        self.pool(self.worker.handle_http2).submit([None, mock.sentinel.connection])
+        self.assertEqual([False, True], [self.served.get(timeout=10) is None for _ in range(2)])
+
+    def test_a_new_connection_on_which_nothing_comes_keeps_nobody_waiting(self) -> None:
+        self.patch("handle")
+        client, server = socket.socketpair()
+        self.addCleanup(client.close)
+        self.addCleanup(server.close)
+        self.pool(self.worker.handle).submit([mock.Mock(initialized=False, sock=server), None])
+        self.served.get(timeout=10)
+        self.assertTrue(self.served.empty())
+        client.sendall(b"G")
+        self.served.get(timeout=10)
