@@ -150,7 +150,8 @@ def _once(create: Callable[..., Any], *args: Any, **fields: Any) -> None:
 
 def _write(path: pathlib.Path, text: str) -> None:
     """All of it or nothing, readable by the owner alone."""
-    scratch = path.with_name(path.name + ".new")
+    # Under gunicorn several processes begin on one folder at once.
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.new")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(text)

@@ -72,7 +72,7 @@ def write_profile(path: pathlib.Path, name: str, settings: Settings) -> None:
     profiles[name] = {field: value for field in FIELDS if (value := getattr(settings, field))}
     text = "\n".join(_table(profile, values) for profile, values in profiles.items())
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(
         os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"

@@ -97,7 +97,7 @@ class TestDevelopment(TestCase):
         self.gunicorn("main_dev:app", cwd=running.TREE / "apisvc")
         token = json.loads((self.folder / "apisvc" / "tokens.json").read_text())["demo"]
         body = {"name": "a", "image": "host", "flavor": "tiny", "command": ["sleep", "600"]}
-        self.assertEqual(202, self.get("/v1/tenants/demo/instances", token, body)[0])
+        self.assertEqual(202, self.get("/v1/tenants/demo/instances", token, body)[0], self.log())
         path = "/v1/tenants/demo/instances/a"
         deployment.wait_for(self.log, lambda: self.get(path, token)[1]["status"]["state"] == "active")
         self.assertEqual(1, self.log().count("describes itself"))
