@@ -121,6 +121,7 @@ class TestOutage(Timed):
 
         self.cluster.mend()
         deployment.wait_for("it serves again", lambda: self.timed("GET", TENANT)[0].status_code == 200)
+        self.visit()  # each of the processes
         deployment.wait_for("it is ready", lambda: self.timed("GET", "/readyz")[0].status_code == 200)
         answer, _ = self.timed("GET", TENANT, **stale)
         self.assertNotIn("Age", answer.headers)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from gunicorn.workers import gthread
 
 from apisvc import turns
+from apisvc.turns import pool
 from apisvc.web import shares
 
 #: Seconds that a client may take from its connection to its first request while nobody waits for it.
@@ -36,8 +37,8 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
         #: Until when new connections are left to others.
         self._leaves_until = 0.0
 
-    def get_thread_pool(self) -> "turns.Pool[gthread.TConn]":
-        return turns.Pool(self.cfg.threads, self.handle, ask=self._ask, came=self._came, told=self._told)
+    def get_thread_pool(self) -> "pool.Pool[gthread.TConn]":
+        return pool.Pool(self.cfg.threads, self.handle, ask=self._ask, came=self._came, told=self._told)
 
     def _ask(self, deadline: float) -> turns.Asked | None:
         # An application of the deployer's own around ours need not have it.
@@ -72,10 +73,10 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
             arrived, self._arrived = self._arrived, []
             self.tpool.submit(arrived)
 
-    def _told(self, tasks: "list[turns.Task[gthread.TConn]]") -> None:
+    def _told(self, tasks: "list[pool.Task[gthread.TConn]]") -> None:
         self.method_queue.defer(self._finish, tasks)
 
-    def _finish(self, tasks: "list[turns.Task[gthread.TConn]]") -> None:
+    def _finish(self, tasks: "list[pool.Task[gthread.TConn]]") -> None:
         for task in tasks:
             self.finish_request(task.item, task)
 

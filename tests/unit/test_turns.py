@@ -12,6 +12,7 @@ from unittest import mock
 import testtools
 
 from apisvc import turns
+from apisvc.turns import pool as serving
 from tests.functional import deployment
 
 SOON = 10.0
@@ -32,14 +33,14 @@ class Job:
         return self.arguments[:1] != (False,)
 
 
-class Pool(turns.Pool[Job]):
+class Pool(serving.Pool[Job]):
     """A pool of jobs."""
 
     def __init__(self, threads: int, ask: Callable[[float], turns.Asked | None]) -> None:
         super().__init__(threads, Job.run, ask=ask, came=lambda job: job.came, told=self._settle)
 
     @staticmethod
-    def _settle(tasks: list[turns.Task[Job]]) -> None:
+    def _settle(tasks: list[serving.Task[Job]]) -> None:
         for task in tasks:
             try:
                 task.item.future.set_result(task.result())
@@ -73,7 +74,7 @@ class TestPool(testtools.TestCase):
         return pool
 
     def _patch(self, name: str, value: float) -> None:
-        patched = mock.patch.object(turns, name, value)
+        patched = mock.patch.object(serving, name, value)
         patched.start()
         self.addCleanup(patched.stop)
 
@@ -351,7 +352,7 @@ class TestPool(testtools.TestCase):
         pool = self.pool(ask=mock.Mock(side_effect=ValueError("closed")))
         release, _ = self.held(pool)
         made = [pool.call(turns.asked) for _ in range(2)]
-        with self.assertLogs(turns.LOG, "ERROR"):
+        with self.assertLogs(serving.LOG, "ERROR"):
             release.set()
             self.assertEqual([None, None], [future.result(SOON) for future in made])
 

@@ -11,6 +11,7 @@ import testtools
 from gunicorn.workers import gthread
 
 from apisvc import turns
+from apisvc.turns import pool as serving
 from apisvc.web import gunicorn_worker
 
 
@@ -49,11 +50,11 @@ class TestServing(testtools.TestCase):
         super().setUp()
         self.worker = gunicorn_worker.Turns.__new__(gunicorn_worker.Turns)
         self.served: queue.Queue[turns.Asked | None] = queue.Queue()
-        tick = mock.patch.object(turns, "TICK", 600.0)
+        tick = mock.patch.object(serving, "TICK", 600.0)
         tick.start()
         self.addCleanup(tick.stop)
 
-    def pool(self, work: Callable[[Any], Any]) -> "turns.Pool[Any]":
+    def pool(self, work: Callable[[Any], Any]) -> "serving.Pool[Any]":
         """One that knows that requests look at the revision."""
 
         def ask(until: float) -> turns.Asked:
@@ -65,7 +66,7 @@ class TestServing(testtools.TestCase):
             else:
                 work(item)
 
-        pool = turns.Pool(2, serve, ask=ask, came=lambda item: True, told=lambda tasks: None)
+        pool = serving.Pool(2, serve, ask=ask, came=lambda item: True, told=lambda tasks: None)
         self.addCleanup(pool.shutdown)
         pool.submit([None])
         self.served.get(timeout=10)

@@ -1,16 +1,4 @@
-"""Requests served in turns: one thread at a time, until it has to wait.
-
-Python runs one thread at a time anyhow. Where each request has a thread of its own,
-they interrupt each other all the time, and ask the store one after the other for the
-revision that each must see. Here the thread that has the turn takes all that has come
-(a *batch*), has the revision asked once for the whole of it, serves one request after
-the other, and hands them back together.
-
-A thread that is going to wait says so, with :class:`waiting` or a :class:`Call`, and
-another goes on with the batch; when its wait is over it has the next turn. One that does
-not say so is found out after :data:`TICK`. Without a :class:`Pool`, under another
-server, a call is a lock, and nothing else here does anything.
-"""
+"""The threads that serve in turns."""
 
 import contextlib
 import logging
@@ -19,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
+
+from apisvc import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -30,105 +20,6 @@ TICK = 0.01
 SEVERAL = 2
 #: Seconds that the asking may take; then each asks for itself, with its own deadline.
 PATIENCE = 1.0
-
-#: A revision of the store, and the instant (``time.monotonic()``) at which it began to be asked.
-Asked = tuple[int, float]
-
-
-class _Here(threading.local):
-    """What this thread is at; outside of a pool nothing."""
-
-    pool: "Pool[Any] | None" = None
-    thread: "_Thread | None" = None
-    asked: Asked | None = None
-
-
-_here = _Here()
-
-
-class waiting:
-    """A context for what may take longer than Python itself: the turn is another's meanwhile."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        _waits()
-
-    def __exit__(self, *_: object) -> None:
-        pool, thread = _here.pool, _here.thread
-        if pool is not None and thread is not None:
-            pool.come_back(thread)
-
-
-def _waits() -> None:
-    pool, thread = _here.pool, _here.thread
-    if pool is not None and thread is not None:
-        pool.give_up(thread)
-
-
-def leave() -> None:
-    """This thread has something to do that goes on for long, such as a stream, and takes turns no more."""
-    _waits()
-    # What it reads later must be asked then.
-    _here.thread = _here.asked = None
-
-
-def let_others() -> bool:
-    """Let all those go first that came together with this thread; False, and at once: there is no pool."""
-    pool, thread = _here.pool, _here.thread
-    if pool is None or thread is None:
-        return False
-    pool.come_last(thread)
-    return True
-
-
-class Call:
-    """What the thread that makes it waits for, and another gives, once. With it comes the turn."""
-
-    __slots__ = ("_pool", "given", "late", "thread")
-
-    def __init__(self) -> None:
-        self._pool, self.thread = _here.pool, _here.thread
-        self.given = threading.Lock()
-        self.given.acquire()
-        #: Nobody waits for it any more.
-        self.late = False
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it came in time; one that is just coming may count as late."""
-        _waits()
-        if self.given.acquire(timeout=max(seconds, 0.0)):
-            return True
-        if self._pool is None or self.thread is None:
-            return False
-        if self._pool.forget(self):
-            self._pool.come_back(self.thread)
-            return False
-        return True
-
-    def give(self) -> None:
-        if self._pool is None or self.thread is None:
-            self.given.release()
-        else:
-            self._pool.resume(self)
-
-
-def asked() -> Asked | None:
-    """What the store said after this thread's request had come; once, and None when it is still to be asked."""
-    pool = _here.pool
-    if pool is None:
-        return None
-    pool.wanted = True
-    found, _here.asked = _here.asked, None
-    return found
-
-
-def linger(count: Callable[[], int], lull: float, longest: float) -> None:
-    """Sleep for ``lull`` seconds, again and again while ``count()`` grows, and ``longest`` at most."""
-    end, seen = time.monotonic() + longest, -1
-    while (now := count()) > seen and time.monotonic() < end:
-        seen = now
-        time.sleep(lull)
 
 
 class Task(Generic[T]):
@@ -166,10 +57,10 @@ class _Batch(Generic[T]):
 
     def __init__(self, tasks: Iterable[Task[T]] = ()) -> None:
         self.tasks = deque(tasks)
-        self.asked: Asked | None = None
+        self.asked: turns.Asked | None = None
 
 
-class _Thread:
+class Thread:
     __slots__ = ("called",)
 
     def __init__(self) -> None:
@@ -191,7 +82,7 @@ class Pool(Generic[T]):
         threads: int,
         work: Callable[[T], Any],
         *,
-        ask: Callable[[float], Asked | None],
+        ask: Callable[[float], turns.Asked | None],
         came: Callable[[T], bool],
         told: Callable[[list[Task[T]]], None],
     ) -> None:
@@ -204,11 +95,11 @@ class Pool(Generic[T]):
         self._asking = False
         #: Guards who has the turn, who is idle, and the making of a batch. gunicorn shuts down within a signal handler.
         self._mutex = threading.RLock()
-        self._holder: _Thread | None = None
-        self._idle: list[_Thread] = []
+        self._holder: Thread | None = None
+        self._idle: list[Thread] = []
         #: Whose wait is over, and who lets the rest of the batch go first.
-        self._resumed: deque[Call] = deque()
-        self._last: deque[Call] = deque()
+        self._resumed: deque[turns.Call] = deque()
+        self._last: deque[turns.Call] = deque()
         self._coming: deque[Task[T]] = deque()
         self._batch: _Batch[T] = _Batch()
         #: Tasks that are done and not yet told: telling wakes the thread that polls the connections.
@@ -219,7 +110,7 @@ class Pool(Generic[T]):
         #: Set while somebody has the turn, and a little longer.
         self._taken = threading.Event()
         self._threads = [
-            threading.Thread(target=self._live, args=(_Thread(),), name=f"turn-{n}", daemon=True)
+            threading.Thread(target=self._live, args=(Thread(),), name=f"turn-{n}", daemon=True)
             for n in range(threads)
         ]
         self._threads.append(threading.Thread(target=self._watch, name="turn-watch", daemon=True))
@@ -250,47 +141,47 @@ class Pool(Generic[T]):
 
     # Giving the turn away, and getting it back
 
-    def give_up(self, thread: _Thread) -> None:
+    def give_up(self, thread: Thread) -> None:
         """Another goes on, if it is this thread's turn."""
         if self._holder is thread:
             self._tell()
             self._pass_on(thread)
 
-    def come_back(self, thread: _Thread) -> None:
+    def come_back(self, thread: Thread) -> None:
         """Wait for the turn, unless ``thread`` has it."""
         if self._holder is not thread:
             self._await(thread, self._resumed)
 
-    def come_last(self, thread: _Thread) -> None:
+    def come_last(self, thread: Thread) -> None:
         """Wait for the turn until the rest of the batch has had it."""
         self._await(thread, self._last)
 
-    def resume(self, call: Call) -> None:
+    def resume(self, call: turns.Call) -> None:
         """The thread that waits for ``call`` is to have one of the next turns."""
         self._queue(call, self._resumed)
         if self._holder is None:
             self._hand_on()
 
-    def forget(self, call: Call) -> bool:
+    def forget(self, call: turns.Call) -> bool:
         """Whether ``call`` has not come yet; then it never will."""
         with self._mutex:
             call.late = not call.given.acquire(blocking=False)
         return call.late
 
-    def _await(self, thread: _Thread, calls: deque[Call]) -> None:
-        call = Call()
+    def _await(self, thread: Thread, calls: deque[turns.Call]) -> None:
+        call = turns.Call()
         self._queue(call, calls)
         self._pass_on(thread)
         call.given.acquire()
 
-    def _queue(self, call: Call, calls: deque[Call]) -> None:
+    def _queue(self, call: turns.Call, calls: deque[turns.Call]) -> None:
         with self._mutex:
             if self._closed.is_set():
                 call.given.release()
             else:
                 calls.append(call)
 
-    def _pass_on(self, thread: _Thread) -> None:
+    def _pass_on(self, thread: Thread) -> None:
         with self._mutex:
             if self._holder is thread:
                 self._holder = None
@@ -323,12 +214,12 @@ class Pool(Generic[T]):
 
     # The threads
 
-    def _live(self, thread: _Thread) -> None:
-        _here.pool = self
+    def _live(self, thread: Thread) -> None:
+        turns.here.pool = self
         while self._wait(thread):
             self._serve(thread)
 
-    def _wait(self, thread: _Thread) -> bool:
+    def _wait(self, thread: Thread) -> bool:
         """Until it may be this thread's turn; False: never again."""
         with self._mutex:
             if self._holder is thread:
@@ -359,7 +250,7 @@ class Pool(Generic[T]):
             if not self._closed.wait(TICK) and self._steps == steps:
                 self.give_up(holder)
 
-    def _serve(self, thread: _Thread) -> None:
+    def _serve(self, thread: Thread) -> None:
         """Serve what has come and comes, for as long as this thread has the turn."""
         while self._holder is thread:
             batch = self._batch
@@ -375,11 +266,11 @@ class Pool(Generic[T]):
                 self._gather(thread)
                 continue
             self._steps += 1
-            _here.thread, _here.asked = thread, batch.asked if task.came else None
+            turns.here.thread, turns.here.asked = thread, batch.asked if task.came else None
             task.serve(self._work)
             self._done.append(task)
 
-    def _gather(self, thread: _Thread) -> None:
+    def _gather(self, thread: Thread) -> None:
         """Make all that has come a batch, and ask for it what it will want to know."""
         with self._mutex:
             if self._holder is not thread or self._batch.tasks:
@@ -392,7 +283,7 @@ class Pool(Generic[T]):
         if asks:
             # All that is in the batch has come by now. The turn is kept for this wait. It may be taken
             # from this thread, though; then those who are served before the answer ask for themselves.
-            _here.thread = None
+            turns.here.thread = None
             try:
                 batch.asked = self._ask(time.monotonic() + PATIENCE)
             except Exception:
@@ -406,7 +297,7 @@ class Pool(Generic[T]):
             self._told(done)
 
 
-def _next(calls: deque[Call]) -> Call | None:
+def _next(calls: deque[turns.Call]) -> turns.Call | None:
     """Take the first that somebody waits for."""
     while calls:
         call = calls.popleft()
