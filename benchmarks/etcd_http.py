@@ -155,10 +155,7 @@ def _measure_gets(asked: argparse.Namespace, seeded: Seeded, apps: Mapping[str, 
     costs: dict[str, list[float]] = {name: [] for name in apps}
 
     def get(name: str) -> float:
-        before = apps[name].cpu()
-        rate = _wrk(apps[name].port, seeded.one, seeded.token, asked.seconds)
-        costs[name].append((apps[name].cpu() - before) / (rate * asked.seconds) * 1e6)
-        return rate
+        return _costed(apps[name], costs[name], seeded.one, seeded.token, asked.seconds)
 
     rates = _rounds(asked.rounds, {name: functools.partial(get, name) for name in apps})
     _ratio("GET of one instance", rates["apisvc"], rates["bare"], "at least 0.5 of the bare app")
@@ -183,10 +180,7 @@ def _measure_creates(
     costs: dict[str, list[float]] = {f"{TENANTS} tenants": [], "one tenant": []}
 
     def create(name: str, script: pathlib.Path) -> float:
-        before = served.cpu()
-        rate = _wrk(served.port, "/", seeded.token, asked.seconds, script)
-        costs[name].append((served.cpu() - before) / (rate * asked.seconds))
-        return rate
+        return _costed(served, costs[name], "/", seeded.token, asked.seconds, script)
 
     rates = _rounds(
         asked.rounds,
@@ -198,9 +192,7 @@ def _measure_creates(
     )
     raw, many, one = rates.values()
     for name, each in costs.items():
-        print(
-            f"CPU time of the gunicorn processes for a create, {name}: {statistics.median(each) * 1e6:.0f} us"
-        )
+        print(f"CPU time of the gunicorn processes for a create, {name}: {statistics.median(each):.0f} us")
     _ratio(f"creates over {TENANTS} tenants", many, raw, "at least 0.5 of raw commits of the same size")
     _ratio("creates of one tenant", one, raw, "of raw commits; every one changes one ledger")
 
@@ -242,6 +234,21 @@ def _ratio(what: str, ours: Sequence[float], theirs: Sequence[float], promise: s
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     print(f"{what}: {middle:.2f} ({promise}); half of the rounds: {low:.2f} to {high:.2f}")
+
+
+def _costed(
+    app: read_cost._Gunicorn,
+    costs: list[float],
+    path: str,
+    token: str,
+    seconds: int,
+    script: pathlib.Path | None = None,
+) -> float:
+    """As :func:`_wrk`; what a request cost the app in CPU time, in microseconds, goes to ``costs``."""
+    before = app.cpu()
+    rate = _wrk(app.port, path, token, seconds, script)
+    costs.append((app.cpu() - before) / (rate * seconds) * 1e6)
+    return rate
 
 
 def _wrk(port: int, path: str, token: str, seconds: int, script: pathlib.Path | None = None) -> float:

@@ -162,8 +162,7 @@ class Grouping:
         try:
             while leader.outcome is None:
                 # Those of a crowd who are just coming need no commit of their own then.
-                if not turns.let_others() and self._shared >= CROWD:
-                    turns.linger(lambda: len(self._waiting), LULL, GATHERING)
+                turns.gather(lambda: len(self._waiting), self._shared >= CROWD, LULL, GATHERING)
                 group = self._gather(leader)
                 try:
                     self._commit(group, leader.ctx.deadline, afresh)

@@ -112,8 +112,15 @@ def asked() -> Asked | None:
     return found
 
 
-def linger(count: Callable[[], int], lull: float, longest: float) -> None:
-    """Sleep for ``lull`` seconds, again and again while ``count()`` grows, and ``longest`` at most."""
+def gather(count: Callable[[], int], crowd: bool, lull: float, longest: float) -> None:
+    """Wait for those who are just coming, of whom ``count()`` are there.
+
+    In a pool that is until all that came together with this thread are at work or wait.
+    Without one, and in a ``crowd``, it is for ``lull`` seconds, again and again while
+    their number grows, and ``longest`` at most.
+    """
+    if let_others() or not crowd:
+        return
     end, seen = time.monotonic() + longest, -1
     while (now := count()) > seen and time.monotonic() < end:
         seen = now

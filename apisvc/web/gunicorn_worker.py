@@ -1,6 +1,5 @@
 """gunicorn's threaded worker, with requests served in turns: ``worker_class = "apisvc.web.gunicorn_worker.Turns"``."""
 
-import select
 import socket
 import time
 from typing import Any, ClassVar
@@ -53,7 +52,7 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: gthread.TConn) -> Any:
         if not conn.initialized and not begun(conn.sock):
             with turns.waiting():
-                _wait_readable(conn.sock, FIRST)
+                conn.wait_for_data(FIRST)
         return super().handle(conn)
 
     def handle_http2(self, conn: gthread.TConn) -> Any:
@@ -111,9 +110,3 @@ def begun(connection: socket.socket) -> bool:
     except OSError:
         return False
     return first not in (b"", b"\r", b"\n")
-
-
-def _wait_readable(connection: socket.socket, seconds: float) -> None:
-    readable = select.poll()
-    readable.register(connection, select.POLLIN)
-    readable.poll(seconds * 1000)

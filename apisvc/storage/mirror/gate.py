@@ -98,8 +98,7 @@ class Gate:
 
     def _lead(self, deadline: float) -> int | errors.StoreUnavailable:
         """Make the call, for all who wait when it starts."""
-        if not turns.let_others() and self._shared >= CROWD:
-            turns.linger(lambda: len(self._waiting), LULL, GATHERING)
+        turns.gather(lambda: len(self._waiting), self._shared >= CROWD, LULL, GATHERING)
         with self._mutex:
             group, self._waiting = self._waiting, []
             self._shared = len(group) + 1

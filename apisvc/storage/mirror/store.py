@@ -40,9 +40,8 @@ class Mirror(base.Store):
 
     def get(self, wanted: Sequence[str], *, deadline: float | None = None) -> base.Snapshot:
         copy = self._followers.get()
-        left_out = copy.left_out
         for key in wanted:
-            if key.startswith(left_out):
+            if not copy.holds(key):
                 return self._store.get(wanted, deadline=deadline)
         self._catch_up(copy, deadline)
         found: dict[str, base.Record] = {}

@@ -90,7 +90,7 @@ class TestServing(testtools.TestCase):
         client, server = socket.socketpair()
         self.addCleanup(client.close)
         self.addCleanup(server.close)
-        self.pool(self.worker.handle).submit([mock.Mock(initialized=False, sock=server), None])
+        self.pool(self.worker.handle).submit([gthread.TConn(mock.Mock(), server, None, None), None])
         self.served.get(timeout=10)
         self.assertTrue(self.served.empty())
         client.sendall(b"G")
