@@ -56,4 +56,14 @@ class TestContract(compute.ComputeSuite, unittest.TestCase):
         self.until(lambda: server_id not in {one.id for one in nova.servers()}, "the stray is gone")
 
     def count(self, instance_id):
-        return len(self.ground.alive(instance_id))
+        """Those that run. One whose build was called off is shown for a while, or ends in error and goes with the
+        next look; one that was not would come to run."""
+
+        def settled():
+            alive = self.ground.alive(instance_id)
+            if any(one.status in ("BUILD", "ERROR") for one in alive):
+                self.look(instance_id)
+                return None
+            return [alive]
+
+        return len(self.until(settled, "each of its servers runs or is gone")[0])
