@@ -7,9 +7,9 @@ waits, and then one of those who wait does the work of all of them: one after
 the other, each on what the ones before it have written, and all in one commit.
 
 To each it is as if it had been alone. What its own rules refuse is its own
-error, and the others go on. After a conflict all is worked anew, on what is
-there then. Nobody is told anything that rests on what others have written
-before that is committed. A commit begins when all that came together with its
+error, and the others go on. After a conflict those whose reads no longer hold
+are worked anew, on what is there then. Nobody is told anything that rests on
+what others have written before that is committed. A commit begins when all that came together with its
 leader wait for it too (:mod:`apisvc.turns`); under another server, in a crowd,
 when nobody else has come for a moment. Who is alone waits for nobody.
 """
@@ -54,6 +54,14 @@ class Draft:
             records = self._store.get(part, deadline=self._deadline).records
             self._found.update((key, records.get(key)) for key in part)
         return {key: record for key in wanted if (record := self._found[key])}
+
+    def holds(self, txn: transaction.Transaction) -> bool:
+        """Whether all that ``txn``, worked on another draft, has read from the store is the same here."""
+        self.get(list(txn.guards))
+        return all(
+            guard == self._as_found(guard) and guard != storage.AtRevision(guard.key, PENDING)
+            for guard in txn.guards.values()
+        )
 
     def take(self, txn: transaction.Transaction) -> bool:
         """Add what ``txn`` wants; False, and nothing added: it needs a commit of its own."""
@@ -208,8 +216,7 @@ class Grouping:
                 for member in group:
                     if member.outcome is not None:
                         continue  # its time was over
-                    txn = transaction.Transaction(self._transactor, member.ctx, draft.get)
-                    found = _work(member, txn)
+                    txn, found = self._work(member, draft)
                     if not isinstance(found, _Failure) and not draft.take(txn):
                         break  # this one and those after it are in the next
                     worked.append((member, found))
@@ -229,6 +236,16 @@ class Grouping:
                 self._tell(member, found.error)
             else:
                 self._tell(member, transaction.Committed(found, revision))
+
+    def _work(self, member: "_Member", draft: Draft) -> tuple[transaction.Transaction, Any]:
+        """Its transaction on the draft, and what it came to; the one from before a conflict, if that still holds."""
+        if member.worked is None or not draft.holds(member.worked[0]):
+            txn = transaction.Transaction(self._transactor, member.ctx, draft.get)
+            found = _work(member, txn)
+            if isinstance(found, _Failure):
+                return txn, found
+            member.worked = txn, found
+        return member.worked
 
     def _tell(self, member: "_Member", outcome: transaction.Committed[Any] | BaseException) -> None:
         with self._mutex:
@@ -270,6 +287,8 @@ class _Member:
         #: Given when there is an outcome, or when it is to lead.
         self.called = turns.Call()
         self.leads = False
+        #: Its transaction and what that returned, when it was worked last.
+        self.worked: tuple[transaction.Transaction, Any] | None = None
         self.outcome: transaction.Committed[Any] | BaseException | None = None
 
     def left(self) -> float:

@@ -144,20 +144,62 @@ class GroupingTest(testtools.TestCase):
             self.assertRaises(errors.QuotaExceeded, self.result, future)
         self.assertEqual(1, self.store.asked)
 
+    def quicker(self):
+        """When the first is made, and before the group is, another process takes one of what the ledger has."""
+        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
+        self.store.after = lambda: setattr(
+            self.store, "before", lambda: other.transact(self.context(), self.count("theirs"))
+        )
+
     def test_after_a_conflict_all_is_decided_anew(self):
         first, futures = self.held(self.count("b", limit=2), self.count("a", limit=2))
-        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
-        self.store.after = lambda: (
-            setattr(  # the first is made; before the group is, another process is quicker
-                self.store, "before", lambda: other.transact(self.context(), self.count("theirs"))
-            )
-        )
+        self.quicker()
         self.store.free.set()
         self.result(first)
         self.assertEqual(2, self.result(futures[1]).result)
         refused = self.assertRaises(errors.QuotaExceeded, self.result, futures[0])
         self.assertEqual("2 used", refused.detail)
         self.assertEqual(b"2", self.value("ledger"))
+
+    def test_after_a_conflict_only_those_are_worked_anew_whom_it_concerns(self):
+        worked = []
+
+        def counted(name, ledger="ledger"):
+            count = self.count(name, ledger=ledger)
+
+            def work(txn):
+                worked.append(name)
+                return count(txn)
+
+            return work
+
+        first, futures = self.held(
+            counted("a", "mine"), counted("b"), counted("c", "mine"), counted("d"), counted("e", "mine")
+        )
+        self.quicker()
+        self.store.free.set()
+        self.result(first)
+        done = [self.result(future).result for future in futures]
+        # The last leads; those after it build on what is not committed yet, and so are worked again.
+        self.assertEqual([2, 2, 3, 3, 1], done)
+        self.assertEqual(["e", "a", "b", "c", "d", "a", "b", "c", "d"], worked)
+        self.assertEqual((b"3", b"3"), (self.value("mine"), self.value("ledger")))
+        self.assertEqual(3, len(self.store.commits))
+
+    def test_who_was_refused_may_have_room_after_a_conflict(self):
+        self.grouping.transact(self.context(), self.count("theirs"))
+        first, futures = self.held(self.count("a", limit=1), self.count("b", ledger="mine"))
+        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
+
+        def less(txn):
+            txn.read("mine", int)
+            txn.put("mine", 5)
+            txn.put("ledger", 0)
+
+        self.store.after = lambda: setattr(self.store, "before", lambda: other.transact(self.context(), less))
+        self.store.free.set()
+        self.result(first)
+        self.assertEqual([1, 6], [self.result(future).result for future in futures])
 
     def test_a_conflict_without_end_ends_at_the_deadline(self):
         other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
