@@ -25,27 +25,28 @@ PATIENCE = 1.0
 class Task(Generic[T]):
     """Something to serve, and what came of it, as a ``concurrent.futures.Future`` has it."""
 
-    __slots__ = ("_error", "_result", "came", "item")
+    __slots__ = ("_error", "came", "item", "returned")
 
     def __init__(self, item: T, came: bool) -> None:
         self.item = item
         #: Whether its request had begun to come in when it was submitted.
         self.came = came
-        self._result: Any = None
+        #: What the work returned; None also when it failed, or is not done.
+        self.returned: Any = None
         self._error: BaseException | None = None
 
     def result(self) -> Any:
         """What the work returned; or its error, raised."""
         if self._error is not None:
             raise self._error
-        return self._result
+        return self.returned
 
     def cancelled(self) -> bool:
         return False
 
     def serve(self, work: Callable[[T], Any]) -> None:
         try:
-            self._result = work(self.item)
+            self.returned = work(self.item)
         except BaseException as error:
             self._error = error
 
@@ -72,9 +73,8 @@ class Pool(Generic[T]):
     """Up to ``threads`` threads, of which one does ``work`` and the others wait for something.
 
     ``ask(deadline)`` is the store's revision, or None where nobody needs it or it is
-    not known in time. ``came(item)`` says of what is submitted whether its request had
-    begun to come in: only for that may be asked ahead of it. ``told`` gets the tasks
-    that are done, several at once, in one of the threads.
+    not known in time. ``told`` gets the tasks that are done, several at once, in one of
+    the threads, and may submit some anew.
     """
 
     def __init__(
@@ -83,12 +83,10 @@ class Pool(Generic[T]):
         work: Callable[[T], Any],
         *,
         ask: Callable[[float], turns.Asked | None],
-        came: Callable[[T], bool],
         told: Callable[[list[Task[T]]], None],
     ) -> None:
         self._work = work
         self._ask = ask
-        self._came = came
         self._told = told
         #: Whether requests look at the revision; they say so in :func:`asked`.
         self.wanted = False
@@ -117,11 +115,14 @@ class Pool(Generic[T]):
         for thread in self._threads:
             thread.start()
 
-    def submit(self, items: Iterable[T]) -> None:
-        """Have the work done for each of ``items``, which came together; :class:`RuntimeError` after the end."""
+    def submit(self, items: Iterable[tuple[T, bool]]) -> None:
+        """Have the work done for each of ``items``, which came together; :class:`RuntimeError` after the end.
+
+        With each comes whether its request has begun to come in by now: only then may be asked ahead of it.
+        """
         if self._closed.is_set():
             raise RuntimeError("the pool is shut down")
-        self._coming.extend([Task(item, self._came(item)) for item in items])
+        self._coming.extend([Task(item, came) for item, came in items])
         # NOTE: In this order; who gives up the turn looks for tasks after that.
         if self._holder is None:
             self._hand_on()

@@ -37,7 +37,7 @@ class Pool(serving.Pool[Job]):
     """A pool of jobs."""
 
     def __init__(self, threads: int, ask: Callable[[float], turns.Asked | None]) -> None:
-        super().__init__(threads, Job.run, ask=ask, came=lambda job: job.came, told=self._settle)
+        super().__init__(threads, Job.run, ask=ask, told=self._settle)
 
     @staticmethod
     def _settle(tasks: list[serving.Task[Job]]) -> None:
@@ -52,7 +52,7 @@ class Pool(serving.Pool[Job]):
 
     def calls(self, *jobs: Job) -> "list[futures.Future[Any]]":
         """Jobs that come together."""
-        self.submit(jobs)
+        self.submit([(job, job.came) for job in jobs])
         return [job.future for job in jobs]
 
 

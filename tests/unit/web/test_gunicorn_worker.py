@@ -66,9 +66,9 @@ class TestServing(testtools.TestCase):
             else:
                 work(item)
 
-        pool = serving.Pool(2, serve, ask=ask, came=lambda item: True, told=lambda tasks: None)
+        pool = serving.Pool(2, serve, ask=ask, told=lambda tasks: None)
         self.addCleanup(pool.shutdown)
-        pool.submit([None])
+        pool.submit([(None, True)])
         self.served.get(timeout=10)
         return pool
 
@@ -82,7 +82,7 @@ class TestServing(testtools.TestCase):
 
     def test_each_request_of_http2_asks_for_itself(self) -> None:
         self.patch("handle_http2")
-        self.pool(self.worker.handle_http2).submit([None, mock.sentinel.connection])
+        self.pool(self.worker.handle_http2).submit([(None, True), (mock.sentinel.connection, True)])
         self.assertEqual([False, True], [self.served.get(timeout=10) is None for _ in range(2)])
 
     def test_a_new_connection_on_which_nothing_comes_keeps_nobody_waiting(self) -> None:
@@ -90,8 +90,68 @@ class TestServing(testtools.TestCase):
         client, server = socket.socketpair()
         self.addCleanup(client.close)
         self.addCleanup(server.close)
-        self.pool(self.worker.handle).submit([gthread.TConn(mock.Mock(), server, None, None), None])
+        waits = gthread.TConn(mock.Mock(), server, None, None)
+        self.pool(self.worker.handle).submit([(waits, True), (None, True)])
         self.served.get(timeout=10)
         self.assertTrue(self.served.empty())
         client.sendall(b"G")
         self.served.get(timeout=10)
+
+
+class TestHandingBack(testtools.TestCase):
+    """What is served, and has its next request by then, is served again at once."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.worker = gunicorn_worker.Turns.__new__(gunicorn_worker.Turns)
+        self.worker.alive, self.worker._tls = True, False
+        self.worker.tpool, self.worker.method_queue = mock.Mock(), mock.Mock()
+
+    def task(self, returned: Any, *, came: bool) -> "serving.Task[Any]":
+        """Of a connection, on which ``handle`` came to this."""
+        client, server = socket.socketpair()
+        self.addCleanup(client.close)
+        self.addCleanup(server.close)
+        if came:
+            client.sendall(b"GET /")
+        task = serving.Task(gthread.TConn(mock.Mock(), server, None, None), True)
+        task.serve(lambda conn: returned)
+        return task
+
+    def polled(self, *tasks: "serving.Task[Any]") -> "list[serving.Task[Any]]":
+        """Which of them the thread that polls gets; the others are submitted."""
+        self.worker._told(list(tasks))
+        polled: list[serving.Task[Any]] = []
+        for call in self.worker.method_queue.defer.mock_calls:
+            polled += call.args[1]
+        return polled
+
+    def test_only_a_connection_that_is_kept_and_has_a_request_is_not_polled(self) -> None:
+        came, other = self.task(True, came=True), self.task(True, came=True)
+        rest = [
+            self.task(True, came=False),
+            self.task(False, came=True),
+            self.task(gthread._DEFER, came=True),
+        ]
+        self.assertEqual(rest, self.polled(came, *rest, other))
+        self.worker.tpool.submit.assert_called_once_with([(came.item, True), (other.item, True)])
+
+    def test_nobody_is_polled_in_vain(self) -> None:
+        self.assertEqual([], self.polled(self.task(True, came=True)))
+        self.worker.method_queue.defer.assert_not_called()
+
+    def test_at_the_end_all_are(self) -> None:
+        self.worker.alive = False
+        task = self.task(True, came=True)
+        self.assertEqual([task], self.polled(task))
+        self.worker.tpool.submit.assert_not_called()
+
+    def test_so_they_are_if_it_has_come_meanwhile(self) -> None:
+        self.worker.tpool.submit.side_effect = RuntimeError("the pool is shut down")
+        task = self.task(True, came=True)
+        self.assertEqual([task], self.polled(task))
+
+    def test_with_tls_nobody_knows(self) -> None:
+        self.worker._tls = True
+        task = self.task(True, came=True)
+        self.assertEqual([task], self.polled(task))
