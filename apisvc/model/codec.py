@@ -1,6 +1,5 @@
 """Records to stored bytes and back."""
 
-import dataclasses
 import functools
 import threading
 from typing import Any, Generic, TypeVar
@@ -10,8 +9,7 @@ import msgspec
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Versioned(Generic[T]):
+class Versioned(msgspec.Struct, Generic[T], frozen=True):
     """A record and the revision that wrote it, which is also its ETag."""
 
     value: T

@@ -1,17 +1,17 @@
 """What every call of the service layer carries, whoever makes it."""
 
-import dataclasses
 import random
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from apisvc.model import events
 from apisvc.model import identity as identities
 
 
-@dataclasses.dataclass(frozen=True)
-class Replayable:
+class Replayable(msgspec.Struct, frozen=True):
     """A POST with an Idempotency-Key, to be remembered in the transaction it makes.
 
     ``key`` is the store key of the record. ``render`` turns the service's
@@ -23,8 +23,7 @@ class Replayable:
     render: Callable[[Any], tuple[int, str | None, bytes]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """One request, or one act of a worker or of the command line."""
 
     actor: events.Actor

@@ -1,7 +1,8 @@
 """How an instance comes to be: one transaction, which is run for a create and rehearsed for a dry run."""
 
-import dataclasses
 from collections.abc import Callable
+
+import msgspec
 
 from apisvc.model import instances, keys, tenants
 from apisvc.schemas import instance_views, plans, quotas
@@ -18,8 +19,7 @@ from apisvc.service import (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A new instance, why it is where it is, and what the tenant uses before and after."""
 
     instance: instances.Instance

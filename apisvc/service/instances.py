@@ -1,6 +1,5 @@
 """The rules of instances: wishes are recorded here, durably and within the quota; workers fulfil them."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -108,7 +107,7 @@ class Instances:
         """What :meth:`create` would do at this moment: the same steps, and the same errors, but nothing written."""
         revision = self._store.revision(deadline=ctx.deadline)
         made = self._transactor.rehearse(ctx, self._creation.making(ctx, tenant_id, body))
-        return dataclasses.replace(made, revision=revision)
+        return msgspec.structs.replace(made, revision=revision)
 
     def update(
         self, ctx: context.Context, tenant_id: str, ref: str, body: schema.InstanceUpdate

@@ -19,7 +19,6 @@ is its share by weight; and a burst of one tenant is spread although looks come
 seconds apart. Of equal scores, the one configured first gets it.
 """
 
-import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,8 +37,7 @@ OperatorRecords = Mapping[str, codec.Versioned[backends.Backend]]
 UNKNOWN_FREE = 0.5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A configured backend with what the store says of it."""
 
     loaded: compute.LoadedBackend
@@ -55,8 +53,7 @@ class Candidate:
         return backends.WEIGHT if self.operator is None else self.operator.weight
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What an instance needs of its backend."""
 
     image: catalogue.Image
@@ -71,8 +68,7 @@ class Wish:
     requires: Sequence[str] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True):
     """A backend that takes the instance, and why it is where it is."""
 
     backend: str
@@ -84,8 +80,7 @@ class Ranked:
     own: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Where it goes (the first of ``ranked``), and why not elsewhere."""
 
     backend: compute.LoadedBackend

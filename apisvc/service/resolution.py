@@ -1,6 +1,5 @@
 """From what a request names to a spec with everything resolved and copied."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -33,8 +32,7 @@ _PLAIN = (
 _OPTIONAL = compute.OPTIONAL_FIELDS
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True):
     """A new instance of which all is known but where."""
 
     #: Without backend and image reference.

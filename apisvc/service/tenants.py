@@ -1,6 +1,5 @@
 """Tenants: made, changed, disabled, removed, and who sees them."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,7 @@ from apisvc.service import context, listing, records, removal, transaction
 NAMED = records.Named("tenant", tenants.Tenant, keys.TENANTS, keys.TENANT_NAMES)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Visible:
+class Visible(msgspec.Struct, frozen=True):
     """A tenant that the caller may know of, and the role it acts with there (None: only an admin's)."""
 
     tenant: codec.Versioned[tenants.Tenant]

@@ -6,11 +6,12 @@ if anything of it changed meanwhile, nothing is written and the function runs
 again, until the deadline.
 """
 
-import dataclasses
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from apisvc import errors, turns
 from apisvc.model import codec, events, keys, replays
@@ -23,8 +24,7 @@ T = TypeVar("T")
 PAUSE, LONGEST_PAUSE = 0.001, 0.05
 
 
-@dataclasses.dataclass(frozen=True)
-class Committed(Generic[T]):
+class Committed(msgspec.Struct, Generic[T], frozen=True):
     """What the function returned, and the revision its writes got."""
 
     result: T

@@ -25,10 +25,10 @@ itself, so it can be built before gunicorn forks.
 
 import abc
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 
+import msgspec
 from oslo_config import cfg
 
 #: Contract version ``major.minor``; a driver states the one it was written for.
@@ -44,8 +44,7 @@ MAX_OPS = 128
 MAX_COMMIT = 1280 * 1024
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A key as it was at some revision."""
 
     key: str
@@ -58,16 +57,14 @@ class Record:
     lease: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """Some keys, all at one revision. Missing keys are not in ``records``."""
 
     revision: int
     records: Mapping[str, Record]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Part of a scan, in key order. ``more`` says that keys follow the last one."""
 
     revision: int
@@ -75,30 +72,26 @@ class Page:
     more: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class AtRevision:
+class AtRevision(msgspec.Struct, frozen=True, gc=False):
     """Guard: the key exists and was last written by commit ``revision``."""
 
     key: str
     revision: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(msgspec.Struct, frozen=True, gc=False):
     """Guard: the key does not exist."""
 
     key: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True, gc=False):
     """Guard: the key exists."""
 
     key: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Write: the key gets this value; bound to ``lease``, or to none if None."""
 
     key: str
@@ -106,8 +99,7 @@ class Put:
     lease: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, gc=False):
     """Write: the key is gone. A missing key is no error and makes no event."""
 
     key: str
@@ -117,20 +109,26 @@ Guard = AtRevision | Absent | Present
 Write = Put | Delete
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False, eq=False):
     """What a commit did to a key. ``value`` is None when it was deleted (or its lease ended)."""
 
     key: str
     value: bytes | None
     revision: int
     #: Of a put: the rest of its record, so that a watch tells all that a read would.
-    created: int = dataclasses.field(default=0, compare=False)
-    lease: str | None = dataclasses.field(default=None, compare=False)
+    created: int = 0
+    lease: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Change):
+            return NotImplemented
+        return (self.key, self.value, self.revision) == (other.key, other.value, other.revision)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.value, self.revision))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """All changes under a watch up to ``revision``, in commit order.
 
     A batch never cuts a commit in two. An empty one says that nothing under the

@@ -161,7 +161,7 @@ class Endpoint:
         deadline = time.monotonic() + self._with.request_timeout
         try:
             caller = self._identify(call.request, deadline)
-            self._enter(dataclasses.replace(call.context, identity=caller, deadline=deadline), call.path)
+            self._enter(msgspec.structs.replace(call.context, identity=caller, deadline=deadline), call.path)
         except errors.ApisvcError:
             return False
         return True
@@ -210,7 +210,7 @@ class Endpoint:
         if key is None or caller is None or _only_asks(call.query):
             return self.operation.handler(call)
         wanted = idempotency.replayable(call, caller, key, raw)
-        call.context = dataclasses.replace(call.context, replayable=wanted)
+        call.context = msgspec.structs.replace(call.context, replayable=wanted)
         store, box = self._with.store, self._with.secrets
         kept = idempotency.earlier(store, wanted, deadline)
         if kept is not None:

@@ -59,9 +59,10 @@ class Feed:
     def take(self, after: int, prefix: str) -> base.Batch:
         """The changes under ``prefix`` after ``after``, which is neither before the floor nor at the end."""
         index = bisect.bisect_right(self._log, after, key=_revision)
-        batch = base.Batch(
-            self.position, [change for change in self._log[index:] if change.key.startswith(prefix)]
-        )
+        found = self._log[index:]
+        if prefix:
+            found = [change for change in found if change.key.startswith(prefix)]
+        batch = base.Batch(self.position, found)
         if self._patient:
             self._drop(self.position)
         return batch
@@ -162,27 +163,29 @@ class Feed:
             raise _Refused(answer.cancel_reason)
         if answer.created:
             self.live = True
-        skip = len(self._prefix)
         # NOTE: etcd never cuts a revision in two, unless asked for fragments.
-        found = [
-            base.Change(
-                event.kv.key[skip:].decode(),
-                None if event.type else event.kv.value,
-                event.kv.mod_revision,
-                created=event.kv.create_revision,
-                lease=lease.name(event.kv.lease),
-            )
-            for event in answer.events
-            if event.kv.mod_revision > self.position
-        ]
-        if not found:
+        known = position = self.position
+        skip, size = len(self._prefix), 0
+        heard: list[base.Change] = []
+        for event in answer.events:
+            pair = (
+                event.kv
+            )  # PERF: each field costs a look into protobuf, and this is done for every write there is
+            position = pair.mod_revision
+            if position <= known:
+                continue
+            key = pair.key[skip:].decode()
+            if key.startswith("\0"):
+                continue  # the driver's own keys only move the position
+            value = None if event.type else pair.value
+            heard.append(base.Change(key, value, position, pair.create_revision, lease.name(pair.lease)))
+            size += _size(heard[-1])
+        if position <= known:
             return
         with self.changed:
-            # The driver's own keys only move the position.
-            heard = [change for change in found if not change.key.startswith("\0")]
             self._log += heard
-            self._size += sum(map(_size, heard))
-            self.position = found[-1].revision
+            self._size += size
+            self.position = position
             self.changed.notify_all()
             if self._patient:
                 self.changed.wait_for(lambda: self._size <= KEPT or self._closed)

@@ -30,7 +30,7 @@ class Follower:
 
     def __init__(self, store: base.Store, left_out: Sequence[str], timeout: float) -> None:
         self._store = store
-        self._left_out = tuple(left_out)
+        self.left_out = tuple(left_out)
         self._timeout = timeout
         self._gate = gate.Gate(store)
         #: Guards the records and how new they are; ``changed`` is told when they are newer.
@@ -54,10 +54,10 @@ class Follower:
     def covers(self, prefix: str) -> bool:
         """Whether everything under ``prefix`` is in the copy."""
         # NOTE: "event" is not covered when "events/" is left out.
-        return not any(prefix.startswith(left) or left.startswith(prefix) for left in self._left_out)
+        return not any(prefix.startswith(left) or left.startswith(prefix) for left in self.left_out)
 
     def holds(self, key: str) -> bool:
-        return not key.startswith(self._left_out)
+        return not key.startswith(self.left_out)
 
     def has(self, revision: int | None) -> bool:
         """Whether the copy has come to ``revision``; None is nowhere."""
@@ -222,7 +222,7 @@ class Follower:
 
     def _after(self, key: str) -> tuple[str, str]:
         """The first key that the next page may begin with, and the folder in which it ends."""
-        for left in self._left_out:
+        for left in self.left_out:
             if key.startswith(left):
                 return _end(left), ""
         top, slash, _ = key.partition("/")
@@ -230,9 +230,10 @@ class Follower:
 
     def _apply(self, batch: base.Batch) -> None:
         with self.changed:
+            left_out, apply = self.left_out, self.records.apply
             for change in batch.changes:
-                if self.holds(change.key):
-                    self.records.apply(change)
+                if not change.key.startswith(left_out):
+                    apply(change)
             self.revision = batch.revision
             self.changed.notify_all()
 

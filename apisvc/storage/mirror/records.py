@@ -30,18 +30,19 @@ class Records:
         return [self._records[key] for key in found[:limit]], len(found) > limit
 
     def apply(self, change: base.Change) -> None:
-        key = change.key
-        before = self._records.pop(key, None) if change.value is None else self._records.get(key)
-        self.bytes -= _size(before) if before else 0
-        if change.value is None:
-            if before:
+        key, value = change.key, change.value
+        before = self._records.get(key)
+        if before is not None:
+            self.bytes -= _size(before)
+        if value is None:
+            if before is not None:
+                del self._records[key]
                 self._sorted.remove(key)
             return
-        if not before:
+        if before is None:
             self._sorted.add(key)
-        record = base.Record(key, change.value, change.revision, change.created, change.lease)
-        self._records[key] = record
-        self.bytes += _size(record)
+        self._records[key] = base.Record(key, value, change.revision, change.created, change.lease)
+        self.bytes += len(key) + len(value)
 
 
 def _size(record: base.Record) -> int:

@@ -1,8 +1,8 @@
 """A service layer on a memory store, with a clock and ids of the test's own."""
 
-import dataclasses
 import time
 
+import msgspec
 import testtools
 from cryptography import fernet
 
@@ -49,7 +49,7 @@ class AccountsCase(testtools.TestCase):
         if caller is not None:
             actor = events.Actor(kind="user", id=caller.user_id, name=caller.user_name)
             kw.update(actor=actor, identity=caller)
-        return dataclasses.replace(ctx, **kw)
+        return msgspec.structs.replace(ctx, **kw)
 
     # Making things
 

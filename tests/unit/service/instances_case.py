@@ -1,6 +1,5 @@
 """The service layer with a catalogue, a tenant, and backends that can and cannot do things."""
 
-import dataclasses
 import threading
 import time
 
@@ -144,4 +143,4 @@ class InstancesCase(accounts.AccountsCase):
             fingerprint="f",
             render=lambda instance: (202, f"/i/{instance.id}", instance.id.encode()),
         )
-        return dataclasses.replace(self.as_ann(**kw), replayable=wanted)
+        return msgspec.structs.replace(self.as_ann(**kw), replayable=wanted)

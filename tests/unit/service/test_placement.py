@@ -1,7 +1,5 @@
 """The choice itself, over backends as the store could know them."""
 
-import dataclasses
-
 import msgspec
 import testtools
 
@@ -48,7 +46,7 @@ def health(name="b", healthy=True, instances=0, free=None, total=None, rooms=Non
 
 def choose(*candidates, own=None, tenant="t", **wish):
     by_name = {one.loaded.name: one for one in candidates}
-    return placement.choose(by_name, dataclasses.replace(WISH, **wish), tenant, own or {})
+    return placement.choose(by_name, msgspec.structs.replace(WISH, **wish), tenant, own or {})
 
 
 class FilterTest(testtools.TestCase):
