@@ -38,6 +38,11 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
         #: Until when new connections are left to others.
         self._leaves_until = 0.0
 
+    def init_process(self) -> None:
+        # PERF: gunicorn looks for a setting in two dictionaries, dozens of times in a request; here none changes any more.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
+        super().init_process()
+
     def get_thread_pool(self) -> "pool.Pool[gthread.TConn]":
         return pool.Pool(self.cfg.threads, self.handle, ask=self._ask, told=self._told)
 

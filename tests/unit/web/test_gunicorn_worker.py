@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import testtools
+from gunicorn import config
 from gunicorn.workers import gthread
 
 from apisvc import turns
@@ -96,6 +97,20 @@ class TestServing(testtools.TestCase):
         self.assertTrue(self.served.empty())
         client.sendall(b"G")
         self.served.get(timeout=10)
+
+
+class TestSettings(testtools.TestCase):
+    def test_a_process_has_each_as_it_was_set(self) -> None:
+        worker = gunicorn_worker.Turns.__new__(gunicorn_worker.Turns)
+        worker.cfg = config.Config()
+        worker.cfg.set("keepalive", 7)
+        with mock.patch.object(gthread.ThreadWorker, "init_process"):
+            worker.init_process()
+        self.assertEqual(7, worker.cfg.keepalive)
+        other = config.Config()
+        for name in worker.cfg.settings:
+            if name not in ("keepalive", "worker_class", "logger_class"):
+                self.assertEqual(getattr(other, name), getattr(worker.cfg, name), name)
 
 
 class TestHandingBack(testtools.TestCase):
