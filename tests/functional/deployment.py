@@ -111,21 +111,25 @@ class Deployment(fixtures.Fixture):
             )
         return done.stdout
 
-    def _spawn(self, arguments: list[str], log: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, arguments: list[str], log: str, **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as output:
             return subprocess.Popen(
                 arguments,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=self.environment(),
+                env={**self.environment(), **environment},
                 start_new_session=True,
             )
 
     def start_api(self, workers: int = 2, threads: int = 8) -> None:
         arguments = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{self.port}", f"--workers={workers}"]
         arguments += ["-k", WORKER_CLASS, f"--threads={threads}", *self.gunicorn, "apisvc.main:app"]
-        self.api = self._spawn(arguments, "api.log")
+        figures: dict[str, str] = {}
+        if "-c" not in self.gunicorn:  # else the settings see to it: /metrics is of all processes
+            (self.folder / "figures").mkdir(exist_ok=True)
+            figures = {"PROMETHEUS_MULTIPROC_DIR": str(self.folder / "figures")}
+        self.api = self._spawn(arguments, "api.log", **figures)
         wait_for("the API answers", self.answers)
 
     def start_worker(self) -> None:
