@@ -74,6 +74,9 @@ class Worker:
             for each in self._sites.values()
         ]
         self._collector = collector.Collector(conf, transactor, self.members, ran)
+        #: Held while it starts; after the end nothing begins.
+        self._starting = threading.Lock()
+        self._stopped = False
         self._threads: list[threading.Thread] = []
         self._followers = self._follow(transactor.store)
 
@@ -106,7 +109,12 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin to serve; the store may still be out of reach."""
+        """Begin to serve; the store may still be out of reach. Nothing, if it has been stopped."""
+        with self._starting:
+            if not self._stopped:
+                self._start()
+
+    def _start(self) -> None:
         self.members.start()
         for follower in self._followers:
             follower.start()
@@ -128,6 +136,8 @@ class Worker:
     def stop(self, timeout: float = 30.0) -> None:
         """Take nothing new, finish what is in hand for up to ``timeout`` seconds, let go of all claims."""
         end = time.monotonic() + timeout
+        with self._starting:  # who is told to end as soon as it lives is told so by another thread
+            self._stopped = True
         for follower in self._followers:
             follower.stop()
         others: list[collector.Collector | removal.Removal | resync.Resync]
