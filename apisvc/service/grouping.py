@@ -9,9 +9,10 @@ the other, each on what the ones before it have written, and all in one commit.
 To each it is as if it had been alone. What its own rules refuse is its own
 error, and the others go on. After a conflict those whose reads no longer hold
 are worked anew, on what is there then. Nobody is told anything that rests on
-what others have written before that is committed. A commit begins when all that came together with its
-leader wait for it too (:mod:`apisvc.turns`); under another server, in a crowd,
-when nobody else has come for a moment. Who is alone waits for nobody.
+what others have written before that is committed. A commit begins when all that
+came together with its leader wait for it too (:mod:`apisvc.turns`); under
+another server, in a crowd, when nobody else has come for a moment. Who is alone
+waits for nobody.
 """
 
 import random

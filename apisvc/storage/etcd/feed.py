@@ -167,10 +167,9 @@ class Feed:
         known = position = self.position
         skip, size = len(self._prefix), 0
         heard: list[base.Change] = []
+        # PERF: each field is a look into protobuf, and every process does this for each write of all of them.
         for event in answer.events:
-            pair = (
-                event.kv
-            )  # PERF: each field costs a look into protobuf, and this is done for every write there is
+            pair = event.kv
             position = pair.mod_revision
             if position <= known:
                 continue
