@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import falcon
-import msgspec
 from oslo_policy import policy
 
 from apisvc.errors import ApisvcError
@@ -65,10 +64,11 @@ class Call:
         """What the operation's ``render`` makes of a transaction's result, with its revision as the ETag."""
         assert self.operation.render is not None, f"{self.operation.id} has no render"
         answer = self.operation.render(self, committed.result, committed.revision)
-        return msgspec.structs.replace(answer, revision=committed.revision)
+        return dataclasses.replace(answer, revision=committed.revision)
 
 
-class Answer(msgspec.Struct, frozen=True):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
     """What a responder returns."""
 
     #: A msgspec Struct (usually of ``Operation.answer``), or bytes of ``content_type``; None: no body.
@@ -81,7 +81,7 @@ class Answer(msgspec.Struct, frozen=True):
     tagged: bool = True
     #: Path of what was made or is under way.
     location: str | None = None
-    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: Instead of a body: chunks. An empty one is a chance to notice that the client has gone.
     stream: Iterator[bytes] | None = None
     #: Instead of a body: a program that the WebSocket is to be connected with.

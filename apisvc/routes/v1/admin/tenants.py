@@ -1,5 +1,6 @@
 """``/v1/admin/tenants``."""
 
+import dataclasses
 import uuid
 from collections.abc import Sequence
 
@@ -61,7 +62,7 @@ class _Tenants:
     def delete(self, call: operation.Call) -> operation.Answer:
         done = self._tenants.delete(call.context, call.path["tenant"])
         location = f"{_ALL}/{done.result.id}"
-        return msgspec.structs.replace(_answer(done.result, done.revision), location=location)
+        return dataclasses.replace(_answer(done.result, done.revision), location=location)
 
 
 def _answer(tenant: model.Tenant, revision: int) -> operation.Answer:
