@@ -242,10 +242,12 @@ class Grouping:
         """Its transaction on the draft, and what it came to; the one from before a conflict, if that still holds."""
         if member.worked is None or not draft.holds(member.worked[0]):
             txn = transaction.Transaction(self._transactor, member.ctx, draft.get)
-            found = _work(member, txn)
-            if isinstance(found, _Failure):
-                return txn, found
-            member.worked = txn, found
+            try:
+                result = member.work(txn)
+                txn.finish(result)
+            except Exception as error:
+                return txn, _Failure(error)
+            member.worked = txn, result
         return member.worked
 
     def _tell(self, member: "_Member", outcome: transaction.Committed[Any] | BaseException) -> None:
@@ -313,15 +315,6 @@ class _Failure:
 
 def _in_doubt() -> errors.StoreUnavailable:
     return errors.StoreUnavailable("The write was not seen to end; it may or may not have happened.")
-
-
-def _work(member: _Member, txn: transaction.Transaction) -> Any:
-    try:
-        result = member.work(txn)
-        txn.finish(result)
-    except Exception as error:
-        return _Failure(error)
-    return result
 
 
 def _size(write: storage.Write) -> int:

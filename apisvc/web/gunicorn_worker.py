@@ -81,14 +81,17 @@ class Turns(gthread.ThreadWorker):  # type: ignore[misc]
 
     def _told(self, tasks: "list[pool.Task[gthread.TConn]]") -> None:
         """In one of the threads: a connection on which the next request has come need not be polled for it."""
-        again = [task for task in tasks if self.alive and task.returned is True and self._came(task.item)]
+        again: list[pool.Task[gthread.TConn]] = []
+        rest: list[pool.Task[gthread.TConn]] = []
+        for task in tasks:
+            kept = self.alive and task.returned is True
+            (again if kept and self._came(task.item) else rest).append(task)
         if again:
             try:
                 self.tpool.submit([(task.item, True) for task in again])
             except RuntimeError:  # it has just been shut down
-                again = []
-        if len(again) < len(tasks):
-            rest = tasks if not again else [task for task in tasks if task not in again]
+                rest = tasks
+        if rest:
             self.method_queue.defer(self._finish, rest)
 
     def _finish(self, tasks: "list[pool.Task[gthread.TConn]]") -> None:

@@ -59,10 +59,9 @@ class Feed:
     def take(self, after: int, prefix: str) -> base.Batch:
         """The changes under ``prefix`` after ``after``, which is neither before the floor nor at the end."""
         index = bisect.bisect_right(self._log, after, key=_revision)
-        found = self._log[index:]
-        if prefix:
-            found = [change for change in found if change.key.startswith(prefix)]
-        batch = base.Batch(self.position, found)
+        batch = base.Batch(
+            self.position, [change for change in self._log[index:] if change.key.startswith(prefix)]
+        )
         if self._patient:
             self._drop(self.position)
         return batch
@@ -165,7 +164,7 @@ class Feed:
             self.live = True
         # NOTE: etcd never cuts a revision in two, unless asked for fragments.
         known = position = self.position
-        skip, size = len(self._prefix), 0
+        skip = len(self._prefix)
         heard: list[base.Change] = []
         # PERF: each field is a look into protobuf, and every process does this for each write of all of them.
         for event in answer.events:
@@ -178,12 +177,11 @@ class Feed:
                 continue  # the driver's own keys only move the position
             value = None if event.type else pair.value
             heard.append(base.Change(key, value, position, pair.create_revision, lease.name(pair.lease)))
-            size += _size(heard[-1])
         if position <= known:
             return
         with self.changed:
             self._log += heard
-            self._size += size
+            self._size += sum(map(_size, heard))
             self.position = position
             self.changed.notify_all()
             if self._patient:

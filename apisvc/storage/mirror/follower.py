@@ -30,6 +30,7 @@ class Follower:
 
     def __init__(self, store: base.Store, left_out: Sequence[str], timeout: float) -> None:
         self._store = store
+        #: Prefixes of keys that the copy has not.
         self.left_out = tuple(left_out)
         self._timeout = timeout
         self._gate = gate.Gate(store)
@@ -55,9 +56,6 @@ class Follower:
         """Whether everything under ``prefix`` is in the copy."""
         # NOTE: "event" is not covered when "events/" is left out.
         return not any(prefix.startswith(left) or left.startswith(prefix) for left in self.left_out)
-
-    def holds(self, key: str) -> bool:
-        return not key.startswith(self.left_out)
 
     def has(self, revision: int | None) -> bool:
         """Whether the copy has come to ``revision``; None is nowhere."""
@@ -202,7 +200,7 @@ class Follower:
                 limit = most = max(limit // 4, PAGES[0])  # maybe it took longer than a member is waited for
                 continue
             revision = page.revision
-            found += [record for record in page.records if self.holds(record.key)]
+            found += [record for record in page.records if not record.key.startswith(self.left_out)]
             if page.more:
                 start, folder = self._after(page.records[-1].key)
                 limit = min(_page_of(page.records), most)
@@ -230,10 +228,9 @@ class Follower:
 
     def _apply(self, batch: base.Batch) -> None:
         with self.changed:
-            left_out, apply = self.left_out, self.records.apply
             for change in batch.changes:
-                if not change.key.startswith(left_out):
-                    apply(change)
+                if not change.key.startswith(self.left_out):
+                    self.records.apply(change)
             self.revision = batch.revision
             self.changed.notify_all()
 

@@ -41,8 +41,8 @@ class Records:
             return
         if before is None:
             self._sorted.add(key)
-        self._records[key] = base.Record(key, value, change.revision, change.created, change.lease)
-        self.bytes += len(key) + len(value)
+        self._records[key] = record = base.Record(key, value, change.revision, change.created, change.lease)
+        self.bytes += _size(record)
 
 
 def _size(record: base.Record) -> int:

@@ -47,10 +47,9 @@ class Mirror(base.Store):
         self._catch_up(copy, deadline)
         found: dict[str, base.Record] = {}
         with copy.lock:
-            held, revision = copy.records.get, copy.revision
+            held, revision = copy.records, copy.revision
             for key in wanted:  # PERF: a comprehension costs as much again
-                record = held(key)
-                if record is not None:
+                if record := held.get(key):
                     found[key] = record
         if len(found) < len(wanted) or len(wanted) > base.MAX_OPS:
             base.check_keys(wanted)  # PERF: what is there is a key

@@ -144,16 +144,14 @@ class GroupingTest(testtools.TestCase):
             self.assertRaises(errors.QuotaExceeded, self.result, future)
         self.assertEqual(1, self.store.asked)
 
-    def quicker(self):
-        """When the first is made, and before the group is, another process takes one of what the ledger has."""
+    def quicker(self, work):
+        """When the first is made, and before the group is, another process does this."""
         other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
-        self.store.after = lambda: setattr(
-            self.store, "before", lambda: other.transact(self.context(), self.count("theirs"))
-        )
+        self.store.after = lambda: setattr(self.store, "before", lambda: other.transact(self.context(), work))
 
     def test_after_a_conflict_all_is_decided_anew(self):
         first, futures = self.held(self.count("b", limit=2), self.count("a", limit=2))
-        self.quicker()
+        self.quicker(self.count("theirs"))
         self.store.free.set()
         self.result(first)
         self.assertEqual(2, self.result(futures[1]).result)
@@ -176,7 +174,7 @@ class GroupingTest(testtools.TestCase):
         first, futures = self.held(
             counted("a", "mine"), counted("b"), counted("c", "mine"), counted("d"), counted("e", "mine")
         )
-        self.quicker()
+        self.quicker(self.count("theirs"))
         self.store.free.set()
         self.result(first)
         done = [self.result(future).result for future in futures]
@@ -189,14 +187,13 @@ class GroupingTest(testtools.TestCase):
     def test_who_was_refused_may_have_room_after_a_conflict(self):
         self.grouping.transact(self.context(), self.count("theirs"))
         first, futures = self.held(self.count("a", limit=1), self.count("b", ledger="mine"))
-        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
 
         def less(txn):
             txn.read("mine", int)
             txn.put("mine", 5)
             txn.put("ledger", 0)
 
-        self.store.after = lambda: setattr(self.store, "before", lambda: other.transact(self.context(), less))
+        self.quicker(less)
         self.store.free.set()
         self.result(first)
         self.assertEqual([1, 6], [self.result(future).result for future in futures])
