@@ -1,112 +1,17 @@
 import concurrent.futures
-import threading
 import time
 
 import fixtures
 import testtools
-from cryptography import fernet
 
 from apisvc import errors
-from apisvc.model import events
-from apisvc.service import context, grouping, secrets, transaction
-from apisvc.storage import base, memory
+from apisvc.service import grouping
+from apisvc.storage import base
 from apisvc.storage.mirror import store as mirrors
-from tests.functional import deployment
+from tests.unit.service import grouping_case
 
 
-class HeldStore(memory.MemoryStore):
-    """Its commits wait while it is held; one may be told what becomes of it."""
-
-    def __init__(self):
-        super().__init__()
-        self.free = threading.Event()
-        self.free.set()
-        #: How many commits have come, and the writes of those that were made.
-        self.asked = 0
-        self.commits = []
-        #: Called in the next commit: ``before`` it is made, and ``after`` that.
-        self.before = self.after = None
-
-    def commit(self, guards, writes, *, deadline=None):
-        self.asked += 1
-        if not self.free.wait(30):
-            raise AssertionError("nobody let it go")
-        before, self.before = self.before, None
-        if before:
-            before()
-        revision = super().commit(guards, writes, deadline=deadline)
-        self.commits.append([write.key for write in writes])
-        after, self.after = self.after, None
-        if after:
-            after()
-        return revision
-
-
-def lost():
-    raise errors.StoreUnavailable("lost sight of it")
-
-
-class GroupingTest(testtools.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.store = HeldStore()
-        self.addCleanup(self.store.close)
-        self.box = secrets.SecretBox([fernet.Fernet.generate_key()])
-        self.grouping = self.grouping_on(self.store)
-        self.pool = concurrent.futures.ThreadPoolExecutor(64)
-        self.addCleanup(self.pool.shutdown)
-        self.addCleanup(self.store.free.set)
-
-    def grouping_on(self, store):
-        return grouping.Grouping(transaction.Transactor(store, self.box, context.Clock(), context.Ids()))
-
-    def context(self, key=None, seconds=30.0):
-        replayable = key and context.Replayable(
-            key=f"replays/{key}", fingerprint="f", render=lambda result: (201, "/x", str(result).encode())
-        )
-        actor = events.Actor(kind="user", id="u")
-        return context.Context(actor=actor, deadline=time.monotonic() + seconds, replayable=replayable)
-
-    def count(self, name, limit=1000, ledger="ledger"):
-        """Take a name, and one of what the ledger has."""
-
-        def work(txn):
-            if txn.read(f"names/{name}", str) is not None:
-                raise errors.AlreadyExists(f"{name} is there")
-            found = txn.read(ledger, int)
-            used = found.value if found else 0
-            if used >= limit:
-                raise errors.QuotaExceeded(f"{used} used")
-            txn.put(f"names/{name}", "x")
-            txn.put(ledger, used + 1)
-            return used + 1
-
-        return work
-
-    def submit(self, work, **kw):
-        return self.pool.submit(self.grouping.transact, self.context(**kw), work)
-
-    def held(self, *works, **kw):
-        """Futures of ``works``, all of which wait behind a commit that is held."""
-        self.store.free.clear()
-        asked = self.store.asked
-        first = self.submit(self.count("first", ledger="another"))
-        self.wait("the first is at its commit", lambda: self.store.asked > asked)
-        futures = []
-        for number, work in enumerate(works):
-            futures.append(self.submit(work, **kw))
-            self.wait("it waits", lambda n=number: len(self.grouping._waiting) > n)
-        return first, futures
-
-    def wait(self, what, holds):
-        deployment.wait_for(what, holds)
-
-    def value(self, key):
-        return self.store.get([key]).records[key].value
-
-    def result(self, future):
-        return future.result(60)
-
+class GroupingTest(grouping_case.GroupingCase):
     def test_who_waits_is_committed_together_each_on_what_the_ones_before_wrote(self):
         first, futures = self.held(*(self.count(f"n{number}") for number in range(10)))
         self.store.free.set()
@@ -143,97 +48,6 @@ class GroupingTest(testtools.TestCase):
         for future in futures:
             self.assertRaises(errors.QuotaExceeded, self.result, future)
         self.assertEqual(1, self.store.asked)
-
-    def quicker(self, work):
-        """When the first is made, and before the group is, another process does this."""
-        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
-        self.store.after = lambda: setattr(self.store, "before", lambda: other.transact(self.context(), work))
-
-    def test_after_a_conflict_all_is_decided_anew(self):
-        first, futures = self.held(self.count("b", limit=2), self.count("a", limit=2))
-        self.quicker(self.count("theirs"))
-        self.store.free.set()
-        self.result(first)
-        self.assertEqual(2, self.result(futures[1]).result)
-        refused = self.assertRaises(errors.QuotaExceeded, self.result, futures[0])
-        self.assertEqual("2 used", refused.detail)
-        self.assertEqual(b"2", self.value("ledger"))
-
-    def test_after_a_conflict_only_those_are_worked_anew_whom_it_concerns(self):
-        worked = []
-
-        def counted(name, ledger="ledger"):
-            count = self.count(name, ledger=ledger)
-
-            def work(txn):
-                worked.append(name)
-                return count(txn)
-
-            return work
-
-        first, futures = self.held(
-            counted("a", "mine"), counted("b"), counted("c", "mine"), counted("d"), counted("e", "mine")
-        )
-        self.quicker(self.count("theirs"))
-        self.store.free.set()
-        self.result(first)
-        done = [self.result(future).result for future in futures]
-        # The last leads; those after it build on what is not committed yet, and so are worked again.
-        self.assertEqual([2, 2, 3, 3, 1], done)
-        self.assertEqual(["e", "a", "b", "c", "d", "a", "b", "c", "d"], worked)
-        self.assertEqual((b"3", b"3"), (self.value("mine"), self.value("ledger")))
-        self.assertEqual(3, len(self.store.commits))
-
-    def test_who_was_refused_may_have_room_after_a_conflict(self):
-        self.grouping.transact(self.context(), self.count("theirs"))
-        first, futures = self.held(self.count("a", limit=1), self.count("b", ledger="mine"))
-
-        def less(txn):
-            txn.read("mine", int)
-            txn.put("mine", 5)
-            txn.put("ledger", 0)
-
-        self.quicker(less)
-        self.store.free.set()
-        self.result(first)
-        self.assertEqual([1, 6], [self.result(future).result for future in futures])
-
-    def test_a_conflict_without_end_ends_at_the_deadline(self):
-        other = transaction.Transactor(self.store, self.box, context.Clock(), context.Ids())
-
-        def work(txn):
-            txn.read("counter", int)
-            other.transact(self.context(), lambda theirs: theirs.put("counter", 1))
-            txn.put("counter", 2)
-
-        self.assertRaises(errors.Contention, self.grouping.transact, self.context(seconds=0.2), work)
-        self.assertFalse(self.grouping._led)
-
-    def test_in_doubt_each_finds_what_became_of_its_own(self):
-        self.store.free.clear()
-        asked = self.store.asked
-        first = self.submit(self.count("first", ledger="another"))
-        self.wait("the first is at its commit", lambda: self.store.asked > asked)
-        known = [self.submit(self.count(f"k{number}"), key=f"key-{number}") for number in range(3)]
-        unknown = self.submit(self.count("u"))
-        self.wait("all wait", lambda: len(self.grouping._waiting) == 4)
-        self.store.after = lambda: setattr(self.store, "after", lost)
-        self.store.free.set()
-        self.result(first)
-        for future in known:
-            replayed = self.assertRaises(transaction.Replayed, self.result, future)
-            self.assertIn(self.box.decrypt(replayed.record.value.answer), (b"1", b"2", b"3", b"4"))
-        self.assertRaises(errors.StoreUnavailable, self.result, unknown)
-        self.assertEqual(b"4", self.value("ledger"))
-
-    def test_lost_before_it_was_made_nothing_is_there_and_the_next_go_on(self):
-        first, futures = self.held(self.count("a"), self.count("b"))
-        self.store.after = lambda: setattr(self.store, "before", lost)
-        self.store.free.set()
-        self.result(first)
-        for future in futures:
-            self.assertRaises(errors.StoreUnavailable, self.result, future)
-        self.assertEqual(1, self.grouping.transact(self.context(), self.count("a")).result)
 
     def test_twins_are_not_in_one_commit_and_the_second_repeats_the_first(self):
         first, futures = self.held(self.count("a"), self.count("a"), self.count("b"), key="the-same")
@@ -368,7 +182,7 @@ class OnAMirrorTest(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.store = HeldStore()
+        self.store = grouping_case.HeldStore()
         self.mirror = mirrors.Mirror(self.store, left_out=())
         self.addCleanup(self.mirror.close)
 
