@@ -47,6 +47,11 @@ class Service(deployment.Deployment):
         super()._setUp()
         self.start_api()
         self.start_worker()
+        deployment.wait_for(
+            lambda: f"the first look at each: {self.backends()}; {self.log('worker.log')}",
+            lambda: all((one["health"] or {}).get("healthy") for one in self.backends()),
+            clusters.PATIENCE,
+        )
         self.made("/v1/admin/flavors", {"name": "tiny", "vcpus": 1, "ram_mb": 32, "disk_gb": 0})
         self.made("/v1/admin/images", {"name": "box", "references": {"kubernetes": clusters.IMAGE}})
 
@@ -66,9 +71,9 @@ class Service(deployment.Deployment):
         return str(self.made("/v1/admin/tenants", {"name": name, "quota": quota or UNLIMITED})["id"])
 
     def create(self, tenant: str, script: str = FOREVER, **more: Any) -> str:
-        """Ask for an instance that runs ``script``; its id."""
+        """Ask for an instance that runs ``script``, until there is room for it; its id."""
         body = {"image": "box", "flavor": "tiny", "command": ["/bin/sh", "-c"], "args": [script], **more}
-        return str(self.made(f"/v1/tenants/{tenant}/instances", body)["id"])
+        return str(self.taken(f"/v1/tenants/{tenant}/instances", body)["id"])
 
     def show(self, tenant: str, instance: str) -> Any:
         """The instance, or None when it is gone."""
@@ -115,6 +120,9 @@ class Service(deployment.Deployment):
     def usage(self, tenant: str) -> int:
         """How many instances the tenant's ledger says there are."""
         return int(self.call("GET", f"/v1/tenants/{tenant}/usage").json()["used"]["instances"])
+
+    def backends(self) -> list[Any]:
+        return list(self.call("GET", "/v1/admin/backends").json()["backends"])
 
     def events(self, action: str) -> list[Any]:
         """Admins' events of this action."""

@@ -28,6 +28,9 @@ class Faulty(testtools.TestCase):
     real = False
     #: More options for a server, by its name.
     options: Mapping[str, Sequence[str]] = {}
+    #: Seconds between looks at everything. None after the first, or one may find that the cluster is away
+    #: before the test asks for an instance on it, which then is refused.
+    looks = 3600
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -38,7 +41,9 @@ class Faulty(testtools.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.service = self.useFixture(service.Service(self.kubeconfigs()))
+        self.service = self.useFixture(
+            service.Service(self.kubeconfigs(), {"worker": {"resync_interval": self.looks}})
+        )
         self.cluster = service.Cluster(self.own.kubeconfig, self.service.prefix)
         self.acme, self.globex = (self.service.tenant(name) for name in ("acme", "globex"))
 
@@ -195,6 +200,8 @@ class TestForgotten(Proxied):
 
 
 class TestBehindOurBack(Faulty):
+    looks = 60
+
     def test_a_deleted_pod_is_noticed_soon_and_made_again(self) -> None:
         one = self.service.create("acme")
         self.service.until("acme", one, "active")

@@ -21,6 +21,8 @@ LOG = logging.getLogger(__name__)
 
 #: Looks that may fail to come until a health record no longer speaks of the present.
 MISSED_LOOKS = 3
+#: Seconds from one look to the next at least, however often the backend says that anything may have changed.
+BETWEEN_LOOKS = 1.0
 #: Seconds until a cut watch of the backend is opened again: the first and the longest pause.
 WATCH_BACKOFF = (0.2, 30.0)
 
@@ -57,6 +59,7 @@ class Resync:
         self._steps = ran
         self._interval = interval
         self._stop = threading.Event()
+        self._due = threading.Event()
         self._orphans: set[str] = set()
         #: Store revision and sight of each instance, where the two said the same.
         self._agreed: dict[str, tuple[int, compute.Observed | None]] = {}
@@ -75,9 +78,14 @@ class Resync:
         for thread in self._threads:
             thread.start()
 
+    def soon(self) -> None:
+        """Look at everything now, and do not wait for the interval to end."""
+        self._due.set()
+
     def stop(self) -> None:
         """Begin nothing new."""
         self._stop.set()
+        self._due.set()
 
     def join(self, deadline: float) -> None:
         """Wait for the threads, until an instant of ``time.monotonic()``."""
@@ -88,15 +96,18 @@ class Resync:
     # The comparison
 
     def _run(self) -> None:
+        pause = min(BETWEEN_LOOKS, self._interval)
         self._stop.wait(min(0.2, self._interval))
         while not self._stop.is_set():
+            self._due.clear()
             try:
                 self.look()
             except errors.ApisvcError as error:
                 LOG.warning("Resync of %s: %s", self._site.name, error.detail)
             except Exception:
                 LOG.exception("Resync of %s failed.", self._site.name)
-            self._stop.wait(self._interval)
+            if not self._stop.wait(pause):
+                self._due.wait(self._interval - pause)
 
     def look(self) -> None:
         """Once: health, then all that is there."""
@@ -263,6 +274,7 @@ class Resync:
         if instance_id:
             self._view.heard_of(instance_id)
             return
+        self.soon()  # what was at rest may have changed, too, while nobody listened
         for known in self._view.on(self._site.name):
             if not reconcile.settled(known.instance):
                 self._view.heard_of(known.instance.id)

@@ -52,9 +52,7 @@ class Worker:
         self._sites = {
             name: site.Site(loaded, ran, options.driver_timeout) for name, loaded in backends.items()
         }
-        self.members = membership.Membership(
-            transactor, ran, tuple(backends), options.lease_ttl, lambda term: self.view.reconsider()
-        )
+        self.members = membership.Membership(transactor, ran, tuple(backends), options.lease_ttl, self._began)
         self.view = view.View(self._sites, self.members, transactor.clock)
         rates = outcome.Rates(options.retry_min, options.retry_max)
         self._reconciler = reconcile.Reconciler(
@@ -107,6 +105,12 @@ class Worker:
             ),
             feed.Follower(store, keys.TENANTS, self._removal.listed, self._removal.changed),
         ]
+
+    def _began(self, term: membership.Term) -> None:
+        """What could not be served without a term is looked at now."""
+        self.view.reconsider()
+        for resyncing in self._resyncs:
+            resyncing.soon()
 
     def start(self) -> None:
         """Begin to serve; the store may still be out of reach. Nothing, if it has been stopped."""

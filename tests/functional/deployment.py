@@ -200,9 +200,22 @@ class Deployment(fixtures.Fixture):
 
     def made(self, path: str, body: Any) -> Any:
         """POST that must succeed; the answer's body."""
-        answer = self.call("POST", path, body)
+        return self._success(self.call("POST", path, body))
+
+    def taken(self, path: str, body: Any) -> Any:
+        """``made``, asked again as long as no backend is known to be in sight and to have room."""
+
+        def answered() -> requests.Response | None:
+            answer = self.call("POST", path, body)
+            refused = answer.status_code == 409 and answer.json()["code"] == "apisvc.backend.none_suitable"
+            return None if refused else answer
+
+        return self._success(wait_for(f"a backend takes {body}", answered, 2 * PATIENCE))
+
+    @staticmethod
+    def _success(answer: requests.Response) -> Any:
         if answer.status_code >= 300:
-            raise AssertionError(f"POST {path}: {answer.status_code} {answer.text}")
+            raise AssertionError(f"POST {answer.url}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def catalogue(self, tenant: str = "acme", quota: Mapping[str, int] | None = None) -> None:

@@ -120,6 +120,21 @@ class Deaf(testtools.TestCase):
         listening.join(world.DEADLINE)
         self.assertLess(len(opened), 10)
 
+    def test_after_a_gap_of_the_watch_what_was_at_rest_is_looked_at_too(self) -> None:
+        made = self.world.create()
+        self.world.wait(made, "active")
+        self.driver.vanish(made)
+        self.resync._heard("")
+        world.until(lambda: self.driver.script.calls["ensure"] == 2, "made again")
+        self.world.wait(made, "active")
+
+    def test_a_term_begins_with_a_look(self) -> None:
+        made = self.world.create()
+        self.world.wait(made, "active")
+        self.driver.vanish(made)
+        self.one._began(self.one.members.term)
+        world.until(lambda: self.driver.script.calls["ensure"] == 2, "made again")
+
     def test_an_older_dump_adopts_what_runs(self) -> None:
         made = self.world.create()
         runs = self.world.wait(made, "active")
