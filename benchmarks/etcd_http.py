@@ -18,50 +18,22 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import grpc
-import msgspec
 
-from apisvc.commands import assemble
-from apisvc.conf import files
-from apisvc.model import codec, instances, keys
-from apisvc.schemas import flavors, images
-from apisvc.schemas import instances as schema
-from apisvc.service import context, layout, secrets, tokens
-from apisvc.storage import base as storage
 from apisvc.storage.etcd import protocol
-from benchmarks import read_cost
+from benchmarks import etcd_seeded, read_cost
 
 #: gunicorn's settings as shipped.
 SETTINGS = pathlib.Path(__file__).parents[1] / "etc" / "gunicorn.conf.py"
 CONNECTIONS = 32
-TENANTS = 50
-_CONFIG = """\
-[DEFAULT]
-state_dir = {folder}
-enabled_backends = made-up
-[api]
-access_log = false
-[quota]
-instances = -1
-vcpus = -1
-ram_mb = -1
-disk_gb = -1
-[storage]
-driver = etcd
-[etcd]
-endpoints = {endpoint}
-[made-up]
-driver = fake
-"""
+TENANTS = etcd_seeded.TENANTS
 _CREATE = """\
 wrk.method = "POST"
 wrk.body = '{"image": "app", "flavor": "small"}'
@@ -89,28 +61,20 @@ def main() -> int:
             raise SystemExit(f"{program} is not on PATH; Debian has it as etcd-server and wrk")
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
-        endpoint = stack.enter_context(_etcd(folder))
-        (folder / "apisvc.conf").write_text(_CONFIG.format(folder=folder, endpoint=f"http://{endpoint}"))
-        seeded = _seed(folder, asked.instances)
+        endpoint = stack.enter_context(etcd_seeded.etcd(folder))
+        (folder / "apisvc.conf").write_text(
+            etcd_seeded.CONFIG.format(folder=folder, endpoint=f"http://{endpoint}")
+        )
+        seeded = etcd_seeded.seed(folder, asked.instances)
         _measure(asked, folder, endpoint, seeded, stack)
     return 0
-
-
-class Seeded:
-    """What the measurements ask for: a token, one instance, and two tenants of different size."""
-
-    token: str
-    one: str
-    large: str
-    small: str
-    creates: list[str]
 
 
 def _measure(
     asked: argparse.Namespace,
     folder: pathlib.Path,
     endpoint: str,
-    seeded: Seeded,
+    seeded: etcd_seeded.Seeded,
     stack: contextlib.ExitStack,
 ) -> None:
     environment = {**os.environ, "APISVC_CONFIG_DIR": str(folder), "BENCHMARK_BODY": str(folder / "body")}
@@ -150,7 +114,9 @@ def _measure(
     _measure_creates(asked, folder, endpoint, seeded, served)
 
 
-def _measure_gets(asked: argparse.Namespace, seeded: Seeded, apps: Mapping[str, read_cost._Gunicorn]) -> None:
+def _measure_gets(
+    asked: argparse.Namespace, seeded: etcd_seeded.Seeded, apps: Mapping[str, read_cost._Gunicorn]
+) -> None:
     # On a busy machine the rates say little; what a request costs says more.
     costs: dict[str, list[float]] = {name: [] for name in apps}
 
@@ -171,7 +137,7 @@ def _measure_creates(
     asked: argparse.Namespace,
     folder: pathlib.Path,
     endpoint: str,
-    seeded: Seeded,
+    seeded: etcd_seeded.Seeded,
     served: read_cost._Gunicorn,
 ) -> None:
     spread, single = folder / "spread.lua", folder / "single.lua"
@@ -317,89 +283,6 @@ def _resident(master: int) -> int:
             if f"\nPPid:\t{master}\n" in text and (size := re.search(r"VmRSS:\s+(\d+)", text)):
                 sizes.append(int(size[1]) // 1024)
     return max(sizes)
-
-
-@contextlib.contextmanager
-def _etcd(folder: pathlib.Path) -> Iterator[str]:
-    """One member with fsync, as in production; its client address."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    client, peer = (probe.getsockname()[1] for probe in probes)
-    for probe in probes:
-        probe.close()
-    command = [
-        "etcd",
-        "--data-dir",
-        str(folder / "etcd"),
-        "--log-level",
-        "error",
-        "--quota-backend-bytes",
-        "8000000000",
-    ]
-    command += ["--listen-client-urls", f"http://127.0.0.1:{client}", "--advertise-client-urls"]
-    command += [f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}"]
-    with (folder / "etcd.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield f"127.0.0.1:{client}"
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def _seed(folder: pathlib.Path, count: int) -> Seeded:
-    """Tenants ``bench-0`` ..., a large and a small one with instances, through the rules where it matters."""
-    secrets.add_key(str(folder / "keys"))
-    assembly = assemble.assemble(files.read(["--config-file", str(folder / "apisvc.conf")]))
-    service, ctx, seeded = assembly.services, context.system(600), Seeded()
-    try:
-        layout.ensure(assembly.store, deadline=ctx.deadline)
-        user = service.users.create(ctx, name="bench", admin=True).result
-        seeded.token = service.tokens.create(ctx, user.id, tokens.Grant(name="bench", admin=True)).result.text
-        service.flavors.create(ctx, flavors.FlavorCreate(name="small", vcpus=1, ram_mb=64))
-        service.images.create(ctx, images.ImageCreate(name="app", references={"fake": "app"}))
-        made = [service.tenants.create(ctx, name=f"bench-{n}").result.id for n in range(TENANTS)]
-        seeded.creates = [f"/v1/tenants/{tenant}/instances" for tenant in made]
-        for size, name in ((count, "large"), (1000, "small")):
-            tenant = service.tenants.create(ctx, name=name).result.id
-            body = schema.InstanceCreate(
-                image="app", flavor="small", labels={"stage": "test"}, env={"A": "b"}
-            )
-            pattern = service.instances.create(ctx, tenant, body).result
-            _multiply(assembly.store, tenant, pattern, size - 1)
-            setattr(seeded, name, f"/v1/tenants/{tenant}/instances")
-            seeded.one = f"/v1/tenants/{tenant}/instances/{pattern.id}"
-    finally:
-        assembly.close()
-    return seeded
-
-
-def _multiply(store: storage.Store, tenant: str, pattern: instances.Instance, count: int) -> None:
-    """``count`` more like ``pattern``, written as the rules write them, many in a commit."""
-    ids = context.Ids()
-
-    def writes(number: int) -> Sequence[storage.Put]:
-        instance_id, name = ids.new(), f"bench-{number}"
-        instance = msgspec.structs.replace(pattern, id=instance_id, name=name)
-        return (
-            storage.Put(keys.join(keys.INSTANCES, tenant, instance_id), codec.encode(instance)),
-            storage.Put(keys.join(keys.INSTANCE_NAMES, tenant, name), codec.encode(instance_id)),
-            storage.Put(keys.join(keys.INSTANCE_TENANTS, instance_id), codec.encode(tenant)),
-        )
-
-    lock = threading.Lock()
-    numbers = iter(range(count))
-
-    def work() -> None:
-        while True:
-            with lock:
-                mine = [number for number, _ in zip(numbers, range(40), strict=False)]
-            if not mine:
-                return
-            store.commit([], [write for number in mine for write in writes(number)])
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(work) for _ in range(8)]:
-            done.result()
 
 
 if __name__ == "__main__":

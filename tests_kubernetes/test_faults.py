@@ -1,88 +1,21 @@
-"""The service through HTTP while Kubernetes' own servers are killed, cut off, or edited behind its back.
+"""The service through HTTP while Kubernetes' own servers are killed, and when its token has ended.
 
 Nodes are kwok's, so that there can be many pods; a control plane of the test's own is what is broken.
 """
 
-import concurrent.futures
 import json
 import pathlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import kubernetes
-import testtools
 
-from tests.functional import wire
-from tests_kubernetes import clusters, service
+from tests_kubernetes import clusters, faulty, service
 
-#: Somebody's deed behind our back is noticed, and mended, within so many seconds.
-NOTICED = 5.0
 MANY = 50
 
 
-class Faulty(testtools.TestCase):
-    """A deployment with the tenants ``acme`` and ``globex`` on the class's cluster, the backend ``east``."""
-
-    own: clusters.Lab
-    #: The node is a real one.
-    real = False
-    #: More options for a server, by its name.
-    options: Mapping[str, Sequence[str]] = {}
-    #: Seconds between looks at everything. None after the first, or one may find that the cluster is away
-    #: before the test asks for an instance on it, which then is refused.
-    looks = 3600
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.own = clusters.Lab(kwok=0 if cls.real else 3, real=cls.real, options=cls.options)
-        cls.own.setUp()
-        cls.addClassCleanup(cls.own.cleanUp)
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.service = self.useFixture(
-            service.Service(self.kubeconfigs(), {"worker": {"resync_interval": self.looks}})
-        )
-        self.cluster = service.Cluster(self.own.kubeconfig, self.service.prefix)
-        self.acme, self.globex = (self.service.tenant(name) for name in ("acme", "globex"))
-
-    def kubeconfigs(self) -> dict[str, str]:
-        """Of its backends, by name."""
-        return {"east": self.own.kubeconfig}
-
-    def several(self, call: Callable[[str], object], instances: list[str]) -> None:
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            list(pool.map(call, instances))
-
-    def active(self, tenant: str) -> set[str]:
-        """Ids of the tenant's instances that are as asked for."""
-        return {
-            found["id"]
-            for found in self.service.instances(tenant)
-            if found["status"]["state"] == "active"
-            and found["status"]["observed_generation"] == found["generation"]
-        }
-
-    def made_again(self, instance: str, before: str) -> bool:
-        """Whether its pod is another than ``before``."""
-        pod = self.cluster.pod(self.acme, instance)
-        return pod is not None and pod.metadata.uid != before
-
-    def until_active(self, tenant: str, wanted: set[str]) -> None:
-        clusters.wait_for(
-            lambda: f"all active but {wanted - self.active(tenant)}: {self.service.log('worker.log')}",
-            lambda: self.active(tenant) == wanted,
-        )
-
-    def assert_real(self, tenant: str, wanted: set[str]) -> None:
-        """Records, ledger and pods are the same."""
-        self.assertEqual(wanted, {found["id"] for found in self.service.instances(tenant)})
-        self.assertEqual(len(wanted), self.service.usage(tenant))
-        self.assertEqual(wanted, set(self.cluster.pods(tenant)))
-
-
-class TestKilledApiServer(Faulty):
+class TestKilledApiServer(faulty.Faulty):
     def test_in_the_middle_of_creates_deletes_and_a_removal(self) -> None:
         doomed = [self.service.create("globex") for _ in range(5)]
         self.until_active("globex", set(doomed))
@@ -142,126 +75,7 @@ class Interrupted:
             self._failed.append(failed)
 
 
-class Proxied(Faulty):
-    def kubeconfigs(self) -> dict[str, str]:
-        """By way of a proxy."""
-        self.proxy = self.useFixture(wire.Proxy(self.own.lab.server.removeprefix("https://")))
-        known = json.loads(self.own.lab.kubeconfig.read_text())
-        known["clusters"][0]["cluster"]["server"] = self.proxy.endpoint.replace("http:", "https:")
-        path = pathlib.Path(self.proxy.useFixture(clusters.fixtures.TempDir()).path) / "kubeconfig"
-        path.write_text(json.dumps(known))
-        return {"east": str(path)}
-
-
-class TestWatch(Proxied):
-    def test_cut_and_silent(self) -> None:
-        one = self.service.create("acme")
-        self.service.until("acme", one, "active")
-        for fault in ("cut", "silent"):
-            before = self.cluster.pod(self.acme, one).metadata.uid
-            self.proxy.mute = fault == "silent"
-            if fault == "cut":
-                self.proxy.cut()
-            self.cluster.delete_pod(self.acme, one)
-            clusters.wait_for("it is gone", lambda: self.cluster.pod(self.acme, one) is None)
-            if fault == "silent":
-                # What was on its way is lost with the connection.
-                self.proxy.cut()
-                self.proxy.mute = False
-            clusters.wait_for(
-                lambda fault=fault: f"made again after {fault}: {self.service.log('worker.log')}",
-                lambda before=before: self.made_again(one, before),
-            )
-            self.service.until("acme", one, "active")
-        self.assert_real(self.acme, {one})
-
-
-class TestForgotten(Proxied):
-    """Without its watch cache the API server knows no more of what was than its etcd does."""
-
-    options = {"kube-apiserver": ["--watch-cache=false"]}
-
-    def test_a_watch_that_comes_back_too_late_lists_anew(self) -> None:
-        one = self.service.create("acme")
-        self.service.until("acme", one, "active")
-        before = self.cluster.pod(self.acme, one).metadata.uid
-        self.proxy.mute = True
-        self.cluster.delete_pod(self.acme, one)
-        clusters.wait_for("it is gone", lambda: self.cluster.pod(self.acme, one) is None)
-        self.own.forget()
-        self.proxy.mute = False
-        self.proxy.cut()
-        clusters.wait_for(
-            lambda: f"made again: {self.service.log('worker.log')}", lambda: self.made_again(one, before)
-        )
-        self.service.until("acme", one, "active")
-        self.assertIn("forgotten how far", self.service.log("worker.log"))
-        self.assert_real(self.acme, {one})
-
-
-class TestBehindOurBack(Faulty):
-    looks = 60
-
-    def test_a_deleted_pod_is_noticed_soon_and_made_again(self) -> None:
-        one = self.service.create("acme")
-        self.service.until("acme", one, "active")
-        before = self.cluster.pod(self.acme, one).metadata.uid
-        self.cluster.delete_pod(self.acme, one)
-        clusters.wait_for(
-            lambda: f"made again: {self.service.log('worker.log')}",
-            lambda: self.made_again(one, before),
-            NOTICED,
-        )
-        self.service.until("acme", one, "active")
-        self.assert_real(self.acme, {one})
-
-    def test_an_edited_pod_is_noticed_soon_and_made_as_asked(self) -> None:
-        one = self.service.create("acme")
-        self.service.until("acme", one, "active")
-        name, space = f"i-{one}", self.cluster.namespace(self.acme)
-        image = clusters.IMAGE.replace(":1", ":2")
-        patch = {"spec": {"containers": [{"name": "main", "image": image}]}}
-        self.cluster.core.patch_namespaced_pod(name, space, patch)
-
-        def right() -> bool:
-            pod = self.cluster.pod(self.acme, one)
-            return pod is not None and pod.spec.containers[0].image == clusters.IMAGE
-
-        clusters.wait_for(lambda: f"as asked: {self.service.log('worker.log')}", right, NOTICED)
-        self.service.until("acme", one, "active")
-        self.assert_real(self.acme, {one})
-
-    def test_foreign_pods_are_left_alone_and_ours_without_an_instance_reported(self) -> None:
-        one = self.service.create("acme")
-        self.service.until("acme", one, "active")
-        labels = self.cluster.pod(self.acme, one).metadata.labels
-        space = self.cluster.namespace(self.acme)
-        self.foreign(space, "foreign", {"app": "foreign"})
-        self.foreign(space, "lost", {**labels, "apisvc/instance": "0123lost"})
-        found = clusters.wait_for(
-            lambda: f"an orphan: {self.service.log('worker.log')}",
-            lambda: self.service.events("orphan.found"),
-        )
-        self.assertEqual({"0123lost"}, {event["target"]["id"] for event in found})
-        self.service.delete("acme", one)
-        self.service.until_gone("acme", one)
-        names = {pod.metadata.name for pod in self.cluster.core.list_namespaced_pod(space).items}
-        self.assertEqual({"foreign", "lost"}, names)
-
-    def foreign(self, space: str, name: str, labels: dict[str, str]) -> None:
-        identity = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        container = {
-            "name": "main",
-            "image": clusters.IMAGE,
-            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        }
-        spec = {"containers": [container], "securityContext": identity}
-        self.cluster.core.create_namespaced_pod(
-            space, {"metadata": {"name": name, "labels": labels}, "spec": spec}
-        )
-
-
-class TestTwoClusters(Faulty):
+class TestTwoClusters(faulty.Faulty):
     def setUp(self) -> None:
         self.other = clusters.Lab(kwok=1)
         super().setUp()
@@ -296,7 +110,7 @@ class TestTwoClusters(Faulty):
         self.assertEqual(before, west.pod(self.acme, two).metadata.uid)
 
 
-class TestKubeletGone(Faulty):
+class TestKubeletGone(faulty.Faulty):
     real = True
 
     def test_what_waits_for_it_goes_on_when_it_is_back(self) -> None:
@@ -325,7 +139,7 @@ class TestKubeletGone(Faulty):
         return pod is not None and pod.metadata.deletion_timestamp is not None
 
 
-class TestTokens(Faulty):
+class TestTokens(faulty.Faulty):
     """The driver's credentials are a token in a file, which somebody renews, as it is in a pod of the cluster."""
 
     def kubeconfigs(self) -> dict[str, str]:

@@ -1,97 +1,18 @@
-"""One thread at a time; who waits keeps nobody waiting; and what is asked ahead is asked late enough."""
+"""One thread at a time; and who waits keeps nobody waiting."""
 
-import itertools
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent import futures
-from typing import Any
-from unittest import mock
-
-import testtools
 
 from apisvc import turns
-from apisvc.turns import pool as serving
 from tests.functional import deployment
+from tests.unit import turns_case
 
-SOON = 10.0
-
-
-class Job:
-    """A call for the pool, and a future of it."""
-
-    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.function, self.arguments = function, arguments
-        self.future: futures.Future[Any] = futures.Future()
-
-    def run(self) -> Any:
-        return self.function(*self.arguments)
-
-    @property
-    def came(self) -> bool:
-        return self.arguments[:1] != (False,)
+SOON, Job = turns_case.SOON, turns_case.Job
 
 
-class Pool(serving.Pool[Job]):
-    """A pool of jobs."""
-
-    def __init__(self, threads: int, ask: Callable[[float], turns.Asked | None]) -> None:
-        super().__init__(threads, Job.run, ask=ask, told=self._settle)
-
-    @staticmethod
-    def _settle(tasks: list[serving.Task[Job]]) -> None:
-        for task in tasks:
-            try:
-                task.item.future.set_result(task.result())
-            except BaseException as error:
-                task.item.future.set_exception(error)
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> "futures.Future[Any]":
-        return self.calls(Job(function, *arguments))[0]
-
-    def calls(self, *jobs: Job) -> "list[futures.Future[Any]]":
-        """Jobs that come together."""
-        self.submit([(job, job.came) for job in jobs])
-        return [job.future for job in jobs]
-
-
-class TestPool(testtools.TestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        self.revisions = itertools.count(1)
-        self.asks: list[float] = []
-
-    def ask(self, deadline: float) -> turns.Asked | None:
-        self.asks.append(deadline)
-        return next(self.revisions), time.monotonic()
-
-    def pool(self, threads: int = 4, ask: Any = None, tick: float | None = None) -> Pool:
-        """A pool whose tasks came unless their first argument is False; ``tick``: as good as never by default."""
-        self._patch("TICK", 600.0 if tick is None else tick)
-        pool = Pool(threads, ask or self.ask)
-        self.addCleanup(pool.shutdown, wait=True)
-        return pool
-
-    def _patch(self, name: str, value: float) -> None:
-        patched = mock.patch.object(serving, name, value)
-        patched.start()
-        self.addCleanup(patched.stop)
-
-    def held(self, pool: Pool) -> tuple[threading.Event, "futures.Future[Any]"]:
-        """A task that looks at the revision and has the turn until the event is set."""
-        begun, release = threading.Event(), threading.Event()
-        self.addCleanup(release.set)
-
-        def hold() -> None:
-            turns.asked()
-            begun.set()
-            release.wait(SOON)
-
-        future = pool.call(hold)
-        self.assertTrue(begun.wait(SOON))
-        return release, future
-
+class TestPool(turns_case.PoolCase):
     def test_tasks_run_one_at_a_time_in_the_order_they_came(self) -> None:
         pool = self.pool()
         running: list[int] = []
@@ -240,18 +161,6 @@ class TestPool(testtools.TestCase):
         pool.call(other.set).result(SOON)
         self.assertTrue(first.result(SOON))
 
-    def test_who_has_left_asks_for_itself(self) -> None:
-        pool = self.pool()
-        pool.call(turns.asked).result(SOON)
-
-        def stream() -> turns.Asked | None:
-            turns.leave()
-            return turns.asked()
-
-        made = pool.calls(Job(turns.asked), Job(stream))
-        self.assertIsNotNone(made[0].result(SOON))
-        self.assertIsNone(made[1].result(SOON))
-
     def test_at_the_end_nobody_waits_for_a_turn(self) -> None:
         pool = self.pool(threads=2)
         waits, over = threading.Event(), threading.Event()
@@ -279,82 +188,6 @@ class TestPool(testtools.TestCase):
         self.assertFalse(call.wait(0.01))
         call.give()
         self.assertTrue(call.wait(SOON))
-
-    def test_for_all_that_came_meanwhile_it_is_asked_once(self) -> None:
-        pool = self.pool()
-        release, _ = self.held(pool)
-        made = [pool.call(lambda *came: (turns.asked(), turns.asked()), came) for came in (True, True, False)]
-        self.assertEqual([], self.asks)
-        release.set()
-        (one, again), (two, _), (new, _) = (future.result(SOON) for future in made)
-        self.assertIsNotNone(one)
-        self.assertEqual(one, two)
-        self.assertIsNone(again, "a request that must look anew asks for itself")
-        self.assertIsNone(new, "it may come after the store was asked")
-        self.assertEqual(1, len(self.asks))
-
-    def test_for_those_that_come_together_it_is_asked_once(self) -> None:
-        pool = self.pool()
-        pool.call(turns.asked).result(SOON)  # now the pool knows that they look at it
-        made = pool.calls(*(Job(turns.asked) for _ in range(3)))
-        self.assertEqual([1, 1, 1], [future.result(SOON)[0] for future in made])
-        self.assertEqual(1, len(self.asks))
-
-    def test_what_comes_after_the_asking_is_not_served_with_its_answer(self) -> None:
-        asked, answer = threading.Event(), threading.Event()
-        self.addCleanup(answer.set)
-
-        def ask(deadline: float) -> turns.Asked:
-            begun = time.monotonic()
-            asked.set()
-            answer.wait(SOON)
-            return next(self.revisions), begun
-
-        pool = self.pool(ask=ask)
-        release, _ = self.held(pool)
-        early = [pool.call(turns.asked) for _ in range(2)]
-        release.set()
-        self.assertTrue(asked.wait(SOON))
-        late = pool.call(turns.asked)
-        answer.set()
-        self.assertEqual([1, 1], [future.result(SOON)[0] for future in early])
-        self.assertIsNone(late.result(SOON), "alone it asks for itself")
-
-    def test_nobody_who_looks_means_that_nobody_asks(self) -> None:
-        pool = self.pool()
-        release, _ = self.held(pool)
-        for future in [pool.call(str, number) for number in range(5)]:
-            release.set()
-            future.result(SOON)
-        asks = len(self.asks)
-        self.assertLessEqual(asks, 1, "the first batch could not know")
-        gate = threading.Event()
-        pool.call(gate.wait, SOON)
-        made = [pool.call(str, number) for number in range(5)]
-        gate.set()
-        futures.wait(made, SOON)
-        self.assertEqual(asks, len(self.asks))
-
-    def test_a_store_that_hangs_keeps_nobody_from_asking_for_itself(self) -> None:
-        never = threading.Event()
-
-        def ask(deadline: float) -> None:
-            never.wait(SOON)
-
-        pool = self.pool(ask=ask, tick=0.01)
-        self.addCleanup(never.set)
-        release, _ = self.held(pool)
-        made = [pool.call(turns.asked) for _ in range(3)]
-        release.set()
-        self.assertEqual([None] * 3, [future.result(SOON) for future in made])
-
-    def test_an_ask_that_breaks_is_logged_and_the_tasks_run(self) -> None:
-        pool = self.pool(ask=mock.Mock(side_effect=ValueError("closed")))
-        release, _ = self.held(pool)
-        made = [pool.call(turns.asked) for _ in range(2)]
-        with self.assertLogs(serving.LOG, "ERROR"):
-            release.set()
-            self.assertEqual([None, None], [future.result(SOON) for future in made])
 
     def test_what_was_begun_is_finished_at_the_end(self) -> None:
         pool = self.pool()

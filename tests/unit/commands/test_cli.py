@@ -3,78 +3,19 @@
 import datetime
 import io
 import json
-import os
 import pathlib
 import re
-import stat
-import tempfile
-import unittest
 import urllib.parse
-from typing import Any
-from unittest import mock
 
-from apisvc.commands.cli import app, exits, settings, waiting
+from apisvc.commands.cli import exits
 from tests import ports
-from tests.unit import logs
 from tests.unit.client import scripted
 from tests.unit.client.scripted import Reply, problem
+from tests.unit.commands import cli_case
+from tests.unit.commands.cli_case import instance
 
 
-def instance(state: str = "active", **more: Any) -> dict[str, Any]:
-    return {
-        "id": "i1",
-        "tenant_id": "t1",
-        "name": "web",
-        "labels": {"a": "1"},
-        "generation": 1,
-        "revision": 7,
-        "spec": {"image": "host", "flavor": "tiny", "command": ["sh", "-c", "a b"], "env": {"X": "1"}},
-        "status": {"state": state, "observed_generation": 1, "fault": None, "node": None},
-        **more,
-    }
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-class Prompt(unittest.TestCase):
-    """A prompt with a home of its own, and a scripted service."""
-
-    def setUp(self) -> None:
-        self.home = self.enterContext(tempfile.TemporaryDirectory())
-        self.stderr: io.StringIO = io.StringIO()
-        kept = logs.KeepLogging()
-        kept.setUp()
-        self.addCleanup(kept.cleanUp)
-
-    def serve(self, *replies: Reply, **kw: Any) -> scripted.ScriptedServer:
-        self.server = self.enterContext(scripted.ScriptedServer(replies, **kw))
-        return self.server
-
-    def cli(self, *argv: str, stdin: str = "", **environ: str) -> int:
-        """The exit code; output is in ``self.out`` and ``self.err``."""
-        if hasattr(self, "server"):
-            base = {"APISVC_URL": self.server.url, "APISVC_TOKEN": "secret", "APISVC_TENANT": "acme"}
-            environ = {**base, **environ}
-        stdout = io.StringIO()
-        line = app.CommandLine(
-            {"XDG_CONFIG_HOME": self.home, **environ},
-            stdin=io.StringIO(stdin),
-            stdout=stdout,
-            stderr=self.stderr,
-        )
-        with mock.patch("sys.stderr", self.stderr):
-            try:
-                code = line.run(list(argv))
-            except SystemExit as end:
-                code = int(end.code or 0)
-        self.out, self.err = stdout.getvalue(), self.stderr.getvalue()
-        return code
-
-
-class CliTest(Prompt):
+class CliTest(cli_case.Prompt):
     # What is sent
 
     def test_create_sends_the_whole_instance(self) -> None:
@@ -241,63 +182,6 @@ class CliTest(Prompt):
             self.assertIn("action=instance&target_id=i1", seen.path)
         self.assertIn("since=2026-01-01T00", self.server.seen[0].path)
 
-    # Waiting
-
-    def looks(self, *states: str | None) -> scripted.ScriptedServer:
-        left = list(states)
-
-        def route(seen: scripted.Seen) -> Reply:
-            if seen.method != "GET":
-                return Reply(202, instance("pending"))
-            if "/events" in seen.path:
-                return Reply(
-                    200,
-                    chunks=[b'{"cursor": 9, "kind": "event", "data": {"id": "%d"}}\n' % n for n in range(9)],
-                    media="application/x-ndjson",
-                )
-            state = left.pop(0) if len(left) > 1 else left[0]
-            fault = {"code": "invalid_spec", "message": "No such thing.", "retryable": False}
-            if state is None:
-                return problem(404, "apisvc.resource.not_found")
-            found = instance(state)
-            found["status"]["fault"] = fault if state == "error" else None
-            return Reply(200, found)
-
-        return self.serve(route=route)
-
-    def create(self, *more: str) -> int:
-        return self.cli("instance", "create", "--image", "a", "--flavor", "b", "--wait", *more)
-
-    def test_wait_shows_how_far_it_is_on_a_terminal(self) -> None:
-        self.stderr = Terminal()
-        self.looks("pending", "building", "active")
-        self.assertEqual(0, self.create("-f", "value", "-c", "state"))
-        self.assertEqual("web: pending -> building -> active\n", self.err)
-        self.assertEqual("active\n", self.out)
-
-    def test_wait_is_quiet_elsewhere(self) -> None:
-        self.looks("deleting", None)
-        self.assertEqual(0, self.cli("instance", "delete", "web", "--wait", "-f", "value", "-c", "state"))
-        self.assertEqual(("gone\n", ""), (self.out, self.err))
-
-    def test_wait_that_fails_and_wait_that_ends_early(self) -> None:
-        self.looks("error")
-        self.assertEqual(9, self.create())
-        self.assertEqual("apisvc: Instance web is in error: No such thing. (invalid_spec)\n", self.err)
-        self.looks("building")
-        self.assertEqual(5, self.create("--wait-timeout", "0.2"))
-        self.assertRegex(self.err, "still (pending|building) after 0.2 seconds")
-
-    def test_progress_ends_its_line_also_when_cut_short(self) -> None:
-        stream = Terminal()
-        line = waiting.Progress(stream, "web")
-        line.end()
-        self.assertEqual("", stream.getvalue())
-        fault = {"code": "no_capacity"}
-        line.show(instance("error", status={"state": "error", "fault": fault}))
-        line.end()
-        self.assertEqual("web: error (no_capacity)\n", stream.getvalue())
-
     # Errors
 
     def test_exit_codes(self) -> None:
@@ -376,55 +260,3 @@ class CliTest(Prompt):
         self.assertEqual(set(exits.Exit), set(exits.MEANINGS))
         for code, meaning in exits.MEANINGS.items():
             self.assertRegex(self.out, rf"(?m)^ +{code.value}  {re.escape(meaning)}$")
-
-
-class ProfileTest(Prompt):
-    def configure(self, *more: str) -> int:
-        """Without what the environment would say."""
-        url = self.server.url
-        del self.server
-        return self.cli("--url", url, "--token", 'se"cret', "--tenant", "ümlaut", "configure", *more)
-
-    def test_a_profile_is_written_for_us_alone_and_used(self) -> None:
-        server = self.serve(Reply(200, {"name": "ann"}), Reply(200, instance()))
-        self.assertEqual(0, self.configure(), self.err)
-        self.assertIn("You are ann", self.err)
-        path = settings.profile_file({"XDG_CONFIG_HOME": self.home})
-        self.assertEqual(0o600, stat.S_IMODE(os.stat(path).st_mode))
-        self.assertEqual(0, self.cli("instance", "show", "web"), self.err)
-        self.assertEqual('se"cret', server.seen[1].headers["X-Auth-Token"])
-        self.assertEqual("/v1/tenants/%C3%BCmlaut/instances/web", server.seen[1].path)
-
-    def test_profiles_stand_side_by_side(self) -> None:
-        self.serve()
-        self.assertEqual(0, self.configure("--no-check", "--profile", "one two"))
-        self.serve()
-        self.assertEqual(0, self.configure("--no-check"))
-        found = settings.read_profiles(settings.profile_file({"XDG_CONFIG_HOME": self.home}))
-        self.assertEqual(["default", "one two"], sorted(found))
-
-    def test_a_token_that_is_refused_is_not_kept(self) -> None:
-        self.serve(problem(401, "apisvc.auth.required"))
-        self.assertEqual(4, self.configure())
-        self.assertFalse(settings.profile_file({"XDG_CONFIG_HOME": self.home}).exists())
-
-    def test_a_profiles_token_goes_to_its_own_service_only(self) -> None:
-        self.serve()
-        self.configure("--no-check")
-        other = self.serve(Reply(200, instance()))
-        del self.server
-        self.assertEqual(0, self.cli("instance", "show", "web", "--url", other.url), self.err)
-        self.assertNotIn("X-Auth-Token", other.seen[0].headers)
-
-    def test_a_broken_profile_is_said(self) -> None:
-        path = settings.profile_file({"XDG_CONFIG_HOME": self.home})
-        path.parent.mkdir()
-        for text in ("[default", "url = 'x'", "[default]\nport = 1", "[default]\ncolour = 'red'", b"\xff"):
-            with self.subTest(text):
-                path.write_bytes(text if isinstance(text, bytes) else text.encode())
-                self.assertEqual(2, self.cli("version"))
-                self.assertIn(str(path), self.err)
-
-    def test_configure_does_not_ask_a_script(self) -> None:
-        self.assertEqual(2, self.cli("configure", APISVC_URL="http://127.0.0.1:1"))
-        self.assertIn("--token", self.err)

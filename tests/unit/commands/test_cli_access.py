@@ -4,7 +4,7 @@ import pathlib
 import stat
 
 from tests.unit.client.scripted import Reply
-from tests.unit.commands import test_cli
+from tests.unit.commands import cli_case
 
 MADE = {
     "id": "c1",
@@ -14,7 +14,7 @@ MADE = {
 }
 
 
-class AccessTest(test_cli.Prompt):
+class AccessTest(cli_case.Prompt):
     def test_a_credential_is_written_where_it_was_asked_for(self) -> None:
         self.serve(Reply(201, MADE), Reply(201, MADE))
         self.assertEqual(0, self.cli("credential", "create", "east", "--seconds", "600"), self.err)

@@ -1,11 +1,12 @@
+"""Instances are created, updated, acted on and deleted: what is written, and what is refused."""
+
 import msgspec
 
 from apisvc import errors
 from apisvc.model import backends, instances, keys
 from apisvc.schemas import backends as backend_schemas
-from apisvc.schemas import images as image_schemas
 from apisvc.schemas import instances as schemas
-from apisvc.service import listing, transaction, workloads
+from apisvc.service import transaction, workloads
 from tests.unit.service import instances_case
 
 
@@ -86,69 +87,6 @@ class CreateTest(instances_case.InstancesCase):
 
     def acme_gone(self):
         return msgspec.structs.replace(self.acme, id=self.services.transactor.ids.new())
-
-
-class QuotaTest(instances_case.InstancesCase):
-    def test_up_to_the_limit_and_not_beyond(self):
-        for _ in range(10):
-            self.create()
-        self.assertEqual(self.amounts(10, 10, 1000, 10), self.used())
-        error = self.assertRaises(errors.QuotaExceeded, self.create)
-        self.assertEqual(
-            [
-                {"resource": "instances", "limit": 10, "used": 10, "asked": 1, "free": 0},
-                {"resource": "ram_mb", "limit": 1000, "used": 1000, "asked": 100, "free": 0},
-            ],
-            error.extensions["exceeded"],
-        )
-        self.assertIn("ram_mb: 100 asked, 0 free", error.detail)
-
-    def test_unlimited_is_never_exceeded_and_a_lowered_limit_frees_nothing(self):
-        self.services.quotas.update(self.context(), "acme", {"instances": -1, "ram_mb": -1})
-        for _ in range(12):
-            self.create()
-        self.services.quotas.update(self.context(), "acme", {"instances": 3})
-        error = self.assertRaises(errors.QuotaExceeded, self.create)
-        self.assertEqual(0, error.extensions["exceeded"][0]["free"])
-
-    def test_the_last_place_taken_between_look_and_commit(self):
-        self.services.quotas.update(self.context(), "acme", {"instances": 1})
-        other = self.process()
-        self.meanwhile(lambda: self.create(by=other))
-        self.assertRaises(errors.QuotaExceeded, self.create)
-        self.assertEqual(1, self.used().instances)
-        self.assertEqual(1, len(self.store.scan(keys.INSTANCES).records))
-
-    def test_a_tenant_disabled_between_look_and_commit(self):
-        self.meanwhile(lambda: self.services.tenants.update(self.context(), "acme", {"state": "disabled"}))
-        self.assertRaises(errors.WrongState, self.create)
-        self.assertEqual(0, self.used().instances)
-
-    def test_sixty_at_once_against_ten(self):
-        results = self.at_once([self.create] * 60)
-        made = [r for r in results if isinstance(r, transaction.Committed)]
-        refused = [r for r in results if isinstance(r, errors.QuotaExceeded)]
-        self.assertEqual((10, 50), (len(made), len(refused)))
-        self.assertEqual(10, self.used().instances)
-        self.assertEqual(10, len(self.store.scan(keys.INSTANCES).records))
-
-    def test_the_same_key_twenty_times_at_once_makes_one(self):
-        self.services.quotas.update(self.context(), "acme", {"instances": 1})
-        works = [lambda: self.create(self.replayable(), name="web")] * 20
-        results = self.at_once(works)
-        [made] = [r for r in results if isinstance(r, transaction.Committed)]
-        replays = [r for r in results if isinstance(r, transaction.Replayed)]
-        self.assertEqual(19, len(replays))
-        self.assertEqual(
-            {made.result.id}, {self.box.decrypt(r.record.value.answer).decode() for r in replays}
-        )
-        self.assertEqual(1, self.used().instances)
-
-    def test_what_was_refused_leaves_nothing(self):
-        self.services.quotas.update(self.context(), "acme", {"vcpus": 0})
-        before = self.raw()
-        self.assertRaises(errors.QuotaExceeded, self.create, self.replayable(), name="web")
-        self.assertEqual(before, self.raw())
 
 
 class UpdateTest(instances_case.InstancesCase):
@@ -315,99 +253,3 @@ class DeleteTest(instances_case.InstancesCase):
         self.assertRaises(errors.WrongState, self.update, "web", description="x")
         self.assertRaises(errors.WrongState, self.act, "web", "stop")
         self.assertRaises(errors.AlreadyExists, self.create, name="web")
-
-
-class ReadTest(instances_case.InstancesCase):
-    def test_by_id_or_name_and_only_in_its_tenant(self):
-        other = self.tenant("other")
-        created = self.create(name="web")
-        for ref in ("web", created.result.id, created.result.id.upper()):
-            self.assertEqual(created.result, self.instances.get(self.as_ann(), self.acme.id, ref).value)
-            self.assertRaises(errors.NotFound, self.instances.get, self.as_ann(), other.id, ref)
-        for ref in ("nothing", "../x", "a\0", "", "x" * 600, self.services.transactor.ids.new()):
-            self.assertRaises(errors.NotFound, self.instances.get, self.as_ann(), self.acme.id, ref)
-
-    def names(self, found):
-        return [item.value.name for item in found.items]
-
-    def test_filters(self):
-        self.create(name="a", labels={"tier": "front"})
-        self.create(name="b", labels={"tier": "back"}, flavor="large", backend="east")
-        self.create(name="c", backend="west")
-        for query, wanted in (
-            ({}, ["a", "b", "c"]),
-            ({"name": "b"}, ["b"]),
-            ({"label": ("tier",)}, ["a", "b"]),
-            ({"label": ("tier=back",)}, ["b"]),
-            ({"flavor": "small"}, ["a", "c"]),
-            ({"flavor": self.large.id}, ["b"]),
-            ({"image": "host"}, ["a", "b", "c"]),
-            ({"backend": "west"}, ["c"]),
-            ({"state": (instances.State.ACTIVE,)}, []),
-            ({"state": (instances.State.ACTIVE, instances.State.PENDING), "name": "c"}, ["c"]),
-        ):
-            found = self.instances.list(
-                self.as_ann(), self.acme.id, schemas.InstanceQuery(**query), self.page()
-            )
-            self.assertEqual(wanted, self.names(found), query)
-
-    def test_over_all_tenants_and_ones_own(self):
-        other = self.tenant("other")
-        bob = self.person("bob", other)
-        self.create(name="a")
-        self.create(name="b", ctx=self.context(bob), tenant=other)
-        self.create(name="c", ctx=self.context(bob))
-        everything = schemas.InstanceQuery()
-        found = self.instances.list_all(self.context(), everything, self.page(), tenant_id=None)
-        self.assertEqual({"a", "b", "c"}, set(self.names(found)))
-        found = self.instances.list_all(self.context(), everything, self.page(), tenant_id=other.id)
-        self.assertEqual(["b"], self.names(found))
-        # bob is no member of acme, so what bob made there is not shown.
-        found = self.instances.list_own(self.context(bob), everything, self.page())
-        self.assertEqual(["b"], self.names(found))
-        scoped = msgspec.structs.replace(bob, scope_tenant_id=self.acme.id)
-        self.assertEqual(
-            [], self.names(self.instances.list_own(self.context(scoped), everything, self.page()))
-        )
-
-    def test_pages_over_tenants(self):
-        other = self.tenant("other")
-        for n in range(4):
-            self.create(name=f"a{n}")
-            self.create(name=f"b{n}", tenant=other)
-        seen, marker = [], None
-        while True:
-            page = self.instances.list_all(
-                self.context(), schemas.InstanceQuery(), listing.Page(3, marker), tenant_id=None
-            )
-            seen += self.names(page)
-            marker = page.marker
-            if marker is None:
-                break
-        self.assertEqual([f"{t}{n}" for t in "ab" for n in range(4)], seen)
-
-
-class CatalogueTest(instances_case.InstancesCase):
-    def test_an_image_is_found_by_both_and_renamed(self):
-        images = self.services.images
-        body = image_schemas.ImageUpdate(name="base", references={"fake": "alpine"})
-        done = images.update(self.context(), "host", body)
-        for ref in (self.host.id, "base"):
-            self.assertEqual(done.result, images.get(self.context(), ref).value)
-        self.assertRaises(errors.NotFound, images.get, self.context(), "host")
-        self.assertEqual("image.update", self.actions()[-1])
-        self.assertRaises(errors.AlreadyExists, self.image, "base", fake="x")
-        images.delete(self.context(), "base")
-        self.assertEqual([], [k for k in self.raw() if k.startswith((keys.IMAGES, keys.IMAGE_NAMES))])
-        self.assertRaises(errors.NotFound, images.delete, self.context(), self.host.id)
-
-    def test_if_match_and_pages(self):
-        flavors = self.services.flavors
-        found = flavors.get(self.context(), "small")
-        self.assertRaises(
-            errors.PreconditionFailed, flavors.delete, self.context(if_match=found.revision + 1), "small"
-        )
-        page = flavors.list(self.context(), self.page(limit=1))
-        self.assertEqual("small", page.items[0].value.name)
-        page = flavors.list(self.context(), self.page(marker=page.marker))
-        self.assertEqual((["large"], None), ([i.value.name for i in page.items], page.marker))
