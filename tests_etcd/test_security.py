@@ -126,6 +126,36 @@ class TestTls(testtools.TestCase):
         late.write_bytes(pathlib.Path(certificate).read_bytes())
         store.ping()
 
+    def test_files_that_cannot_be_used(self) -> None:
+        certificate, key = self.authority.issue("apisvc")
+        other, _ = self.authority.issue("other")
+        empty, locked = self.folder / "empty", self.folder / "locked"
+        empty.write_bytes(b"")
+        locked.write_bytes(
+            rsa.generate_private_key(65537, 2048).private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+        for authority, files, line in (
+            (str(empty), (certificate, key), r"ca_file = .*empty: no certificate in PEM"),
+            (self.authority.path, (str(empty), key), r"cert_file = .*empty: no certificate in PEM"),
+            (self.authority.path, (certificate, str(empty)), r"key_file = .*empty: no private key in PEM"),
+            (self.authority.path, (certificate, str(locked)), r"key_file = .*locked: .* without a password"),
+            (self.authority.path, (other, key), r"key_file = .* is not the key of cert_file = .*other.crt"),
+        ):
+            self.refused(self.open_store(authority, files), rf"\[etcd\] {line}")
+
+    def test_files_that_are_just_being_written(self) -> None:
+        certificate, key = self.authority.issue("renewed", days=-1)
+        store = self.open_store(self.authority.path, (certificate, key))
+        self.refused(store, "expired on")
+        pathlib.Path(key).write_bytes(b"")
+        deployment.wait_for("it is told", lambda: "key_file" in complaint(store))
+        self.authority.issue("renewed")
+        deployment.wait_for("the renewed one is used", lambda: works(store))
+
 
 class TestAuthentication(unittest.TestCase):
     """A member with users, and tokens that last three seconds and die with any change of users and roles."""

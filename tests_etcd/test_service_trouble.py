@@ -42,7 +42,7 @@ class TroubleCase(test_outage.Timed):
                 f"{method} {path} is served",
                 lambda asked=(method, path, body), good=good: self.timed(*asked)[0].status_code == good,
             )
-        self.assertEqual(before, self.service.api_processes())
+        self.assertEqual(before, self.service.api_processes(), self.service.log("api.log"))
 
     def setUp(self) -> None:
         super().setUp()

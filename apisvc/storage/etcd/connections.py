@@ -4,8 +4,6 @@ Each endpoint has a channel of its own: several addresses in one channel break
 the verification of their certificates, and the failover is ours anyway.
 """
 
-import datetime
-import os
 import random
 import threading
 import time
@@ -13,11 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from cryptography import x509
 from oslo_config import cfg
 
 from apisvc import errors
-from apisvc.storage.etcd import protocol
+from apisvc.storage.etcd import certificates, protocol
 
 #: What notices a frozen member within 9 s and makes no server say too_many_pings (below 5 s they do).
 CHANNEL_OPTIONS = (
@@ -63,7 +60,9 @@ class Connections:
     def __init__(self, conf: cfg.ConfigOpts.GroupAttr) -> None:
         self._conf = conf
         #: The certificates and keys that the channels have.
-        self._files = _Files(conf)
+        self._files = certificates.Files(conf)
+        #: Why those that are there by now are not used.
+        self._unusable = ""
         self.endpoints = self._open()
         self._lock = threading.Lock()
         # Processes spread over the members.
@@ -83,17 +82,23 @@ class Connections:
         with self._lock:
             if self.endpoints[self._preferred] is failed:
                 self._preferred = (self._preferred + 1) % len(self.endpoints)
-            if self._files.outdated():
-                try:
-                    self._files = _Files(self._conf)
-                except errors.StoreUnavailable:
-                    return  # they are just being replaced
-                # Calls under way go on with the channels that they have.
-                self.endpoints = self._open()
+            self._renew()
+
+    def _renew(self) -> None:
+        self._unusable = ""
+        if not self._files.outdated():
+            return
+        try:
+            self._files = certificates.Files(self._conf)
+        except errors.StoreUnavailable as error:  # perhaps they are just being written
+            self._unusable = error.detail
+            return
+        # Calls under way go on with the channels that they have.
+        self.endpoints = self._open()
 
     def doubt(self) -> str:
         """What may be wrong with our certificate, as a member that refuses it does not say so; or nothing."""
-        return self._files.doubt()
+        return f"; {self._unusable}" if self._unusable else self._files.doubt()
 
     def metadata(self, endpoint: Endpoint, until: float) -> list[tuple[str, str]]:
         """What goes with every call. Authenticates first where that is needed.
@@ -133,64 +138,3 @@ class Connections:
 
 def _address(endpoint: str) -> str:
     return endpoint.split("://", 1)[-1].rstrip("/")
-
-
-class _Files:
-    """Certificates and keys as they were when this was made.
-
-    :raises StoreUnavailable: one of them cannot be read.
-    """
-
-    def __init__(self, conf: cfg.ConfigOpts.GroupAttr) -> None:
-        self._secure = any(endpoint.startswith("https://") for endpoint in conf.endpoints)
-        self._paths = [path for path in (conf.ca_file, conf.cert_file, conf.key_file) if path]
-        self._stamps = self._look()
-        self._certificate = (conf.cert_file, _contents("cert_file", conf.cert_file))
-        self.credentials: grpc.ChannelCredentials | None = None
-        if self._secure:
-            self.credentials = grpc.ssl_channel_credentials(
-                root_certificates=_contents("ca_file", conf.ca_file),
-                private_key=_contents("key_file", conf.key_file),
-                certificate_chain=self._certificate[1],
-            )
-
-    def _look(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(path) for path in self._paths]
-
-    def outdated(self) -> bool:
-        """Whether they are others by now."""
-        return self._secure and self._look() != self._stamps
-
-    def doubt(self) -> str:
-        path, pem = self._certificate
-        if not self._secure:
-            return ""
-        if pem is None:
-            return "; no cert_file is set, and the member may ask for one"
-        try:
-            certificate = x509.load_pem_x509_certificate(pem)
-        except ValueError:
-            return f"; cert_file = {path} is no certificate in PEM"
-        until = certificate.not_valid_after_utc
-        if until < datetime.datetime.now(datetime.UTC):
-            return f"; cert_file = {path} expired on {until:%Y-%m-%d at %H:%M:%SZ}"
-        return f"; the member may not accept cert_file = {path}"
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    """Changes with the file; None: it is not there."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _contents(option: str, path: str | None) -> bytes | None:
-    if not path:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise errors.StoreUnavailable(f"[etcd] {option} = {path}: {error.strerror}.") from None
