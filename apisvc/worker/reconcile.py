@@ -35,7 +35,8 @@ class Reconciler:
         self._members = members
         self._commit = commit
         self._rates = rates
-        self._store_answers = True
+        #: Whether the store fails, and the instant (``time.monotonic()``) from which on that is so.
+        self._store_fails, self._store_since = False, 0.0
 
     def work(self, site: sites.Site, key: str) -> None:
         """A pass over the instance at the store key ``key``. Whatever goes wrong, it is worked again."""
@@ -56,7 +57,10 @@ class Reconciler:
             result = "lease_lost"
             site.wake(key, TERM_PAUSE, force=forced)
         except errors.ApisvcError as error:
-            self._heard_from_store(key, error)
+            if isinstance(error, errors.StoreUnavailable):
+                self._heard_from_store(started, error.detail)
+            else:
+                LOG.warning("Instance %s: %s", keys.last(key), error.detail)
             result = "store"
             site.wake(key, STORE_PAUSE, force=forced)
         except Exception:
@@ -64,18 +68,20 @@ class Reconciler:
             result = "bug"
             site.wake(key, BUG_PAUSE, force=forced)
         if result == "done":
-            self._heard_from_store(key, None)
+            self._heard_from_store(started)
         metrics.PASSES.labels(step, result).observe(time.monotonic() - started)
 
-    def _heard_from_store(self, key: str, error: errors.ApisvcError | None) -> None:
-        """Say when the store begins to fail and when it is back, not for each instance that waits for it."""
-        if error is not None and not isinstance(error, errors.StoreUnavailable):
-            LOG.warning("Instance %s: %s", keys.last(key), error.detail)
-        elif error is not None and self._store_answers:
-            self._store_answers = False
-            LOG.warning("Instances wait for the store: %s", error.detail)
-        elif error is None and not self._store_answers:
-            self._store_answers = True
+    def _heard_from_store(self, started: float, trouble: str = "") -> None:
+        """Say once that the store fails, and once that it is back, not for each instance that waits for it.
+
+        ``started``: when the pass began. One from before the last change knows nothing new.
+        """
+        if bool(trouble) == self._store_fails or started <= self._store_since:
+            return
+        self._store_fails, self._store_since = bool(trouble), time.monotonic()
+        if trouble:
+            LOG.warning("Instances wait for the store: %s", trouble)
+        else:
             LOG.info("The store is back; instances go on")
 
     def _pass(self, site: sites.Site, term: membership.Term, key: str, forced: bool) -> str:
