@@ -36,10 +36,7 @@ class Files:
             _certificate("ca_file", conf.ca_file, authority)
         if chain is not None and key is not None:
             self._certificate = _certificate("cert_file", conf.cert_file, chain)
-            if _public(conf.key_file, key) != self._certificate.public_key():
-                raise errors.StoreUnavailable(
-                    f"[etcd] key_file = {conf.key_file} is not the key of cert_file = {conf.cert_file}."
-                )
+            _check_key(self._certificate, conf.key_file, key)
         return grpc.ssl_channel_credentials(authority, key, chain)
 
     def _look(self) -> list[tuple[int, int, int] | None]:
@@ -88,11 +85,16 @@ def _certificate(option: str, path: str, pem: bytes) -> x509.Certificate:
         raise errors.StoreUnavailable(f"[etcd] {option} = {path}: no certificate in PEM is in it.") from None
 
 
-def _public(path: str, pem: bytes) -> object:
-    """The public key of the private one in it."""
+def _check_key(certificate: x509.Certificate, path: str, pem: bytes) -> None:
+    """That the private key in it is the certificate's."""
     try:
-        return serialization.load_pem_private_key(pem, None).public_key()
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm):  # TypeError: it has a password
+        key = serialization.load_pem_private_key(pem, None).public_key()
+        fits = key == certificate.public_key()
+    except exceptions.UnsupportedAlgorithm as error:
+        raise errors.StoreUnavailable(f"[etcd] key_file = {path} and its certificate: {error}.") from None
+    except (ValueError, TypeError):  # TypeError: it has a password
         raise errors.StoreUnavailable(
             f"[etcd] key_file = {path}: no private key in PEM and without a password is in it."
         ) from None
+    if not fits:
+        raise errors.StoreUnavailable(f"[etcd] key_file = {path} is not the key of the one in cert_file.")
