@@ -16,7 +16,7 @@ from apisvc.storage import base
 from apisvc.testing import storage
 from tests.functional import deployment, scratch
 from tests.functional.commands import running
-from tests_etcd import administration, cluster, stores
+from tests_etcd import administration, certificates, cluster, stores
 
 EXAMPLE = running.TREE / "examples" / "apisvc-etcd3"
 CHECK = "import sys; from apisvc.commands.driver_check import main; sys.exit(main())"
@@ -167,6 +167,27 @@ class TestFailover(Etcd3Case):
         self.assertLess(time.monotonic() - begun, 1.5)
         self.cluster.mend()
         self.put("again")
+
+
+class TestFiles(Etcd3Case):
+    def test_one_that_is_empty_for_now(self) -> None:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="apisvc-etcd3-"))
+        self.addCleanup(shutil.rmtree, folder)
+        authority = certificates.Authority(folder)
+        member, key = authority.issue("member")
+        members = cluster.Cluster(1, tls=(authority.path, member, key))
+        self.addCleanup(members.cleanUp)
+        members.setUp()
+        ours, key = authority.issue("apisvc")
+        kept = pathlib.Path(key).read_bytes()
+        pathlib.Path(key).write_bytes(b"")
+        endpoints = [one.address for one in members.members]
+        store = self.open(endpoints, ca_cert=authority.path, cert_cert=ours, cert_key=key)
+        with self.assertRaises(errors.StoreUnavailable) as caught:
+            store.ping()
+        self.assertIn(f"{key}: The file is empty", caught.exception.detail)
+        pathlib.Path(key).write_bytes(kept)
+        store.ping()
 
 
 class TestPassword(Etcd3Case):

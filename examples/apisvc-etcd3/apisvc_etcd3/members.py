@@ -5,6 +5,7 @@ its own way; so there is one of its clients for each member, and of a client onl
 the stubs are used. They speak gRPC and nothing else.
 """
 
+import errno
 import os
 import threading
 import time
@@ -129,9 +130,15 @@ class Members:
         """The etcd3 client for a member; with a password it asks for its token here.
 
         :raises grpc.RpcError: there is no token to be had.
+        :raises OSError: a file of certificates cannot be used.
         """
         here = os.getpid(), address
         if here not in self._clients:
+            for path in filter(None, (self._conf.ca_cert, self._conf.cert_key, self._conf.cert_cert)):
+                if not os.path.getsize(
+                    path
+                ):  # perhaps it is just being written; gRPC aborts the process for it
+                    raise OSError(errno.ENODATA, "The file is empty", path)
             host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
             made = etcd3.client(
                 host=host,
