@@ -11,6 +11,9 @@ import time
 import unittest
 from typing import Any
 
+import fixtures
+import testtools
+
 from apisvc import errors
 from apisvc.storage import base
 from apisvc.testing import storage
@@ -64,11 +67,12 @@ class TestPackage(unittest.TestCase):
                 self.check(option)
 
 
-class Etcd3Case(unittest.TestCase):
+class Etcd3Case(testtools.TestCase):
     """The driver in this process, without an installation."""
 
     @classmethod
     def setUpClass(cls) -> None:
+        super().setUpClass()
         sys.path.append(str(EXAMPLE))
         cls.addClassCleanup(sys.path.remove, str(EXAMPLE))
         from apisvc_etcd3 import store
@@ -91,6 +95,7 @@ class TestFailover(Etcd3Case):
         cls.cluster.setUp()
 
     def setUp(self) -> None:
+        super().setUp()
         self.cluster.mend()
         self.store = self.open(self.cluster.endpoints)
 
@@ -171,30 +176,21 @@ class TestFailover(Etcd3Case):
 
 class TestFiles(Etcd3Case):
     def test_one_that_is_empty_for_now(self) -> None:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="apisvc-etcd3-"))
-        self.addCleanup(shutil.rmtree, folder)
-        authority = certificates.Authority(folder)
-        member, key = authority.issue("member")
-        members = cluster.Cluster(1, tls=(authority.path, member, key))
-        self.addCleanup(members.cleanUp)
-        members.setUp()
+        authority = certificates.Authority(pathlib.Path(self.useFixture(fixtures.TempDir()).path))
+        members = self.useFixture(cluster.Cluster(1, tls=(authority.path, *authority.issue("member"))))
         ours, key = authority.issue("apisvc")
         kept = pathlib.Path(key).read_bytes()
         pathlib.Path(key).write_bytes(b"")
-        endpoints = [one.address for one in members.members]
-        store = self.open(endpoints, ca_cert=authority.path, cert_cert=ours, cert_key=key)
-        with self.assertRaises(errors.StoreUnavailable) as caught:
-            store.ping()
-        self.assertIn(f"{key}: The file is empty", caught.exception.detail)
+        store = self.open(members.endpoints, ca_cert=authority.path, cert_cert=ours, cert_key=key)
+        error = self.assertRaises(errors.StoreUnavailable, store.ping)
+        self.assertIn(f"{key}: The file is empty", error.detail)
         pathlib.Path(key).write_bytes(kept)
         store.ping()
 
 
 class TestPassword(Etcd3Case):
     def test_a_user_with_a_role_for_the_prefix(self) -> None:
-        members = cluster.Cluster(1)
-        self.addCleanup(members.cleanUp)
-        members.setUp()
+        members = self.useFixture(cluster.Cluster(1))
         root = administration.Administrator(members.members[0])
         root.add_user("apisvc")
         root.add_role("apisvc")

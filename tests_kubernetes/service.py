@@ -47,10 +47,9 @@ class Service(deployment.Deployment):
         super()._setUp()
         self.start_api()
         self.start_worker()
-        deployment.wait_for(
+        clusters.wait_for(
             lambda: f"the first look at each: {self.backends()}; {self.log('worker.log')}",
             lambda: all((one["health"] or {}).get("healthy") for one in self.backends()),
-            clusters.PATIENCE,
         )
         self.made("/v1/admin/flavors", {"name": "tiny", "vcpus": 1, "ram_mb": 32, "disk_gb": 0})
         self.made("/v1/admin/images", {"name": "box", "references": {"kubernetes": clusters.IMAGE}})

@@ -135,9 +135,8 @@ class Members:
         here = os.getpid(), address
         if here not in self._clients:
             for path in filter(None, (self._conf.ca_cert, self._conf.cert_key, self._conf.cert_cert)):
-                if not os.path.getsize(
-                    path
-                ):  # perhaps it is just being written; gRPC aborts the process for it
+                # Perhaps it is just being written. gRPC aborts the process for it.
+                if not os.path.getsize(path):
                     raise OSError(errno.ENODATA, "The file is empty", path)
             host, _, port = address.rpartition("://")[2].rstrip("/").rpartition(":")
             made = etcd3.client(

@@ -11,6 +11,7 @@ import unittest
 
 from apisvc.storage import base
 from tests.compliance.storage import sqlite_files
+from tests.functional import deployment
 
 PATIENCE = 30.0
 
@@ -108,9 +109,7 @@ class TestSqliteProcesses(unittest.TestCase):
     def test_the_socket_of_a_killed_watcher_is_removed(self) -> None:
         child = self.start("echo")
         self.store.commit([], [base.Put("ping/0", b"")])
-        end = time.monotonic() + PATIENCE
-        while "pong/0" not in self.store.get(["pong/0"]).records and time.monotonic() < end:
-            time.sleep(0.01)
+        deployment.wait_for("it answers", lambda: self.store.get(["pong/0"]).records, PATIENCE)
         self.assertEqual([str(child.pid)], [name.split("-")[0] for name in self.sockets()])
         child.kill()
         child.wait(PATIENCE)

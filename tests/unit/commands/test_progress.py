@@ -4,11 +4,7 @@ import io
 import unittest
 
 from apisvc.commands import progress
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+from tests.unit.commands import cli_case
 
 
 class TestBar(unittest.TestCase):
@@ -25,11 +21,11 @@ class TestBar(unittest.TestCase):
                 f"records [{'#' * 40}] 2/2",
                 "",
             ],
-            self.drawn(Terminal(), (1, 2), (2, 2)),
+            self.drawn(cli_case.Terminal(), (1, 2), (2, 2)),
         )
 
     def test_without_a_total_it_counts(self):
-        self.assertEqual(["records 1", ""], self.drawn(Terminal(), (1, None), (2, None)))
+        self.assertEqual(["records 1", ""], self.drawn(cli_case.Terminal(), (1, None), (2, None)))
 
     def test_a_file_gets_nothing(self):
         self.assertEqual([], self.drawn(io.StringIO(), (1, 2), (2, 2)))

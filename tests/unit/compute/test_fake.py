@@ -149,7 +149,7 @@ class TestScale(FakeCase):
     def test_what_is_done_with_one_costs_no_look_at_all_of_them(self):
         driver = self.driver()
         with mock.patch.object(driver.cloud, "all", side_effect=AssertionError):
-            for number in range(10_000):
+            for number in range(100_000):
                 self.ensure(driver, f"i-{number}")
-            self.assertEqual(1, len(driver.observe(["i-9999"], deadline=backends.soon())))
-        self.assertEqual(10_000, len(driver.observe(deadline=backends.soon())))
+            self.assertEqual(1, len(driver.observe(["i-99999"], deadline=backends.soon())))
+        self.assertEqual(100_000, len(driver.observe(deadline=backends.soon())))

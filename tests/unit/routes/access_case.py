@@ -1,8 +1,7 @@
 """An instance that runs, for the tests of how people get into it."""
 
-import time
-
 from apisvc.model import instances
+from tests.functional import deployment
 from tests.unit.routes import instances_case
 
 State = instances.State
@@ -20,8 +19,4 @@ class AccessCase(instances_case.InstancesCase):
         return [event for event in self.events() if event.action == action]
 
     def until(self, what, why="in time"):
-        end = time.monotonic() + 30
-        while not (answer := what()):
-            self.assertLess(time.monotonic(), end, f"not {why}")
-            time.sleep(0.01)
-        return answer
+        return deployment.wait_for(why, what, 30)

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import threading
 import time
@@ -9,6 +10,7 @@ from apisvc.model import backends as model
 from apisvc.schemas import backends as schemas
 from apisvc.service import breaker, context, live
 from apisvc.testing import backends
+from tests.functional import deployment
 from tests.unit.service import instances_case
 
 
@@ -69,13 +71,12 @@ class BreakerTest(instances_case.InstancesCase):
         error = self.assertRaises(errors.BackendUnavailable, self.call)
         self.assertIn("busy", error.detail)
         let_go.set()
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            try:
-                self.assertEqual("fine", self.call())
-                break
-            except errors.BackendUnavailable:
-                time.sleep(0.001)
+
+        def answer():
+            with contextlib.suppress(errors.BackendUnavailable):
+                return self.call()
+
+        self.assertEqual("fine", deployment.wait_for("a slot is free again", answer, 30))
 
     def test_what_a_driver_may_not_raise_is_logged_and_not_shown(self):
         def work():

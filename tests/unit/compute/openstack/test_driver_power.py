@@ -10,19 +10,26 @@ NOVA, soon = scripted.NOVA, scripted.soon
 Phase = base.Phase
 
 
-class TestPower(scripted.ScriptedCase):
+class ActionCase(scripted.ScriptedCase):
+    """A server that takes marks and actions."""
+
     def setUp(self):
         super().setUp()
         self.http.post(f"{NOVA}/servers/server-1/metadata", json={"metadata": {}})
         self.http.post(f"{NOVA}/servers/server-1/action", status_code=202)
+
+    def asked_for(self):
+        return [json.loads(one.text) for one in self.asked("POST", "/action")]
+
+
+class TestPower(ActionCase):
+    def setUp(self):
+        super().setUp()
         self.actions()
 
     def actions(self, *names_):
         found = [{"action": name, "request_id": f"req-{n}"} for n, name in enumerate(names_)]
         self.http.get(f"{NOVA}/servers/server-1/os-instance-actions", json={"instanceActions": found})
-
-    def asked_for(self):
-        return [json.loads(one.text) for one in self.asked("POST", "/action")]
 
     def test_a_reboot_whose_answer_was_lost_is_not_repeated(self):
         workload = self.workload(reboots=1)
@@ -73,11 +80,9 @@ class TestPower(scripted.ScriptedCase):
         self.assertEqual("1", self.asked("POST", "/metadata")[0].json()["metadata"][names.RESTARTS])
 
 
-class TestResizing(scripted.ScriptedCase):
+class TestResizing(ActionCase):
     def setUp(self):
         super().setUp()
-        self.http.post(f"{NOVA}/servers/server-1/metadata", json={"metadata": {}})
-        self.http.post(f"{NOVA}/servers/server-1/action", status_code=202)
         larger = {**scripted.FLAVOR, "id": "f2", "name": "large", "vcpus": 2}
         self.http.get(f"{NOVA}/flavors/detail", json={"flavors": [scripted.FLAVOR, larger]})
         self.wanted = self.workload(vcpus=2, flavor="large", spec_hash="spec-2")
@@ -85,9 +90,6 @@ class TestResizing(scripted.ScriptedCase):
 
     def ensure(self):
         return self.driver.ensure(self.wanted, deadline=soon())
-
-    def asked_for(self):
-        return [json.loads(one.text) for one in self.asked("POST", "/action")]
 
     def test_it_is_confirmed_once_the_cloud_is_done(self):
         self.servers(scripted.server(metadata=self.same))
